@@ -1,0 +1,59 @@
+# Each target makes the environment it needs: a clean clone and `make demo` are enough.
+PYTHON ?= python3
+VENV := .venv
+OLDEST := .venv-oldest
+LOGS ?= logs
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-oldest lint notebooks bench tensorboard clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed  ## watch a run fall ill and recover, on real data, in about a minute
+	@$(VENV)/bin/keras-activations demo
+
+test: $(VENV)/.installed  ## run the tests and the examples in the docstrings
+	@$(VENV)/bin/python -m pytest
+
+test-oldest: $(OLDEST)/.installed  ## the same with the oldest supported releases (Python 3.11 or 3.12)
+	@$(OLDEST)/bin/python -m pytest
+
+lint: $(VENV)/.installed  ## check style, types and the direction of imports
+	@$(VENV)/bin/ruff check
+	@$(VENV)/bin/ruff format --check
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+
+notebooks: $(VENV)/.installed  ## execute the notebooks and save their output in place
+	@$(VENV)/bin/python -m nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+bench: $(VENV)/.installed  ## measure overhead and detection against the peers
+	@$(VENV)/bin/python -m benchmarks
+
+tensorboard: $(VENV)/.installed  ## open TensorBoard on LOGS (default: logs)
+	@$(VENV)/bin/tensorboard --logdir $(LOGS)
+
+clean:  ## remove the environments, caches and build output
+	rm -rf $(VENV) $(OLDEST) build dist *.egg-info
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)/bin/python -m pip install --quiet --editable '.[dev,demo]'
+	@touch $@
+
+# Every lower bound of install_requires as the exact release.
+OLDEST_RELEASES = from configparser import ConfigParser; \
+	config = ConfigParser(); \
+	config.read("setup.cfg"); \
+	bounds = config["options"]["install_requires"].split(); \
+	print(*(bound.replace(">=", "==") for bound in bounds))
+
+$(OLDEST)/.installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --upgrade pip
+	$(OLDEST)/bin/python -m pip install --quiet --editable '.[test,demo]' $$($(PYTHON) -c '$(OLDEST_RELEASES)')
+	@touch $@

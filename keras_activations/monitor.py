@@ -1,0 +1,324 @@
+"""`ActivationMonitor`: wiring, schedule and Keras hooks."""
+
+import contextlib
+import difflib
+
+import keras
+import tensorboard
+import tensorflow as tf
+
+from keras_activations._version import __version__
+from keras_activations.actions.responses import action_name, check_action, respond
+from keras_activations.health.finding import RULES
+from keras_activations.health.rules import default_rules
+from keras_activations.session import Session
+from keras_activations.telemetry.selection import selector
+from keras_activations.writers import (
+    RunDescription,
+    TensorBoardWriter,
+    check_log_dir,
+    print_report,
+    render_report,
+)
+
+
+class ActivationMonitor(keras.callbacks.Callback):
+    """Watches every activation while a model trains, and says which layer is ill.
+
+    It counts inside the compiled training step, without a further forward pass and
+    without changing what is trained. Put it first in the list of callbacks, so that
+    the others see the `saturation`, `dead_units` and `nonfinite` that it adds to the
+    logs of each epoch (the worst layer's value).
+
+    Args:
+        log_dir: TensorBoard directory; None (default) writes no file.
+        layers: whose distribution is sampled: `"auto"` (default; layers that apply a
+            non-linear activation, and recurrent layers), `"all"` (every leaf layer), a
+            list of names, paths or glob patterns, or a callable `layer -> bool`. NaN
+            and Inf are counted for every layer whatever is chosen here.
+        every: int >= 1, training steps between two samples of the distributions.
+            Defaults to 50. The first step is always sampled. NaN and Inf are counted
+            in every step.
+        on_nonfinite: what to do about NaN or Inf: `"ignore"`, `"warn"`, `"stop"`
+            (default), `"raise"` (a `FindingError`), `"clip"` (drop the update, and clip
+            gradients from then on), or a callable `(finding, model)`.
+        on_saturation: likewise, without `"clip"`. Defaults to `"warn"`.
+        on_dead_units: likewise. Defaults to `"warn"`.
+        on_vanishing_gradient: likewise. Defaults to `"warn"`.
+        on_exploding_gradient: likewise, with `"clip"`. Defaults to `"warn"`.
+        rules: list of rule objects of `keras_activations.rules`, in place of the
+            default ones.
+        metadata: dict of str, e.g. model version, commit, data set; written beside
+            the logs.
+        verbose: 0 silent, 1 (default) prints findings and a closing table.
+
+    Attributes:
+        findings: list of `Finding` of this fit, in order.
+        stats: dict of layer path to `LayerStats` of the last full window.
+
+    Raises:
+        ValueError: for an unknown option or one that is not supported.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, "tanh")])
+    >>> model.compile("sgd", "mse")
+    >>> monitor = ActivationMonitor(verbose=0)
+    >>> x = keras.ops.ones((8, 2))
+    >>> history = model.fit(x, x[:, :1], verbose=0, callbacks=[monitor])
+    >>> monitor.findings
+    []
+    >>> [stats.count for stats in monitor.stats.values()]
+    [24]
+    """
+
+    def __init__(
+        self,
+        log_dir=None,
+        layers="auto",
+        every=50,
+        on_nonfinite="stop",
+        on_saturation="warn",
+        on_dead_units="warn",
+        on_vanishing_gradient="warn",
+        on_exploding_gradient="warn",
+        rules=None,
+        metadata=None,
+        verbose=1,
+    ):
+        super().__init__()
+        if keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                "ActivationMonitor works with Keras's TensorFlow backend only. "
+                f"Received: keras.backend.backend()={keras.backend.backend()!r}"
+            )
+        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+            raise ValueError(f"`every` must be an int >= 1. Received: every={every!r}")
+        if verbose not in (0, 1):
+            raise ValueError(f"`verbose` must be 0 or 1. Received: verbose={verbose!r}")
+        selector(layers)
+        self.log_dir = check_log_dir(log_dir)
+        self.layers = layers
+        self.every = every
+        self.rules = _check_rules(rules)
+        self.actions = {
+            "nonfinite": check_action("nonfinite", on_nonfinite),
+            "saturation": check_action("saturation", on_saturation),
+            "dead_units": check_action("dead_units", on_dead_units),
+            "vanishing_gradient": check_action(
+                "vanishing_gradient", on_vanishing_gradient
+            ),
+            "exploding_gradient": check_action(
+                "exploding_gradient", on_exploding_gradient
+            ),
+        }
+        self.metadata = _check_metadata(metadata)
+        self.verbose = verbose
+        self.findings = []
+        self.stats = {}
+        self._epoch = 0
+        self._session = None
+        self._writer = None if log_dir is None else TensorBoardWriter(log_dir)
+        self._described = False
+
+    def report(self):
+        """The last window as a table, worst layer first, and the findings.
+
+        Returns:
+            str, without colours.
+        """
+        return render_report(self.stats, self.findings)
+
+    # Keras hooks
+
+    def on_train_begin(self, logs=None):
+        if self._session is not None and self._session.attached:
+            if self._session.model is self.model:
+                return  # the same monitor twice in one list of callbacks
+            raise ValueError(
+                "This ActivationMonitor is attached to the model "
+                f"{self._session.model.name!r} already, and that training has not "
+                f"ended. Received: model={self.model.name!r}"
+            )
+        self._begin(self.model, self.model.optimizer)
+        self._session.attach_to_fit(self._on_status, self._close_writer)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+        self._session.begin_epoch()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            logs.update(self._session.epoch_logs(self.stats))
+
+    def on_train_end(self, logs=None):
+        if self._session.attached:
+            self._session.detach()
+            self._print_report()
+
+    # A training loop written by hand
+
+    @contextlib.contextmanager
+    def attach(self, model, optimizer=None):
+        """Watches a training loop written by hand, while the context is open.
+
+        A `tf.function` must be traced inside the context to be watched. Call the model
+        with `training=False` where it is not a training step. A step ends when the
+        optimizer applies its gradients or, where no optimizer is known, when the
+        model's call ends: then there are no gradient figures.
+
+        Args:
+            model: a built `keras.Model`.
+            optimizer: the optimizer of the loop. Defaults to the model's own when it
+                is compiled.
+
+        Raises:
+            ValueError: if the model is no Keras model, not built, or watched already.
+
+        Example:
+
+        ```python
+        with monitor.attach(model, optimizer):
+            for batch in data:
+                train_step(batch)
+                for finding in monitor.step():
+                    print(finding)
+        ```
+        """
+        if not isinstance(model, keras.Model):
+            raise ValueError(f"`model` must be a keras.Model. Received: model={model!r}")
+        if not model.built:
+            raise ValueError(
+                "`model` must be built: call it once on a batch, or `model.build(shape)`. "
+                f"Received: model={model.name!r}, not built"
+            )
+        if self._session is not None and self._session.attached:
+            raise ValueError(
+                "This ActivationMonitor is attached to a model already. "
+                f"Received: model={model.name!r}"
+            )
+        self._begin(model, optimizer or model.optimizer)
+        try:
+            with self._session.attach_to_loop():
+                yield self
+        finally:
+            self._close_writer()
+        self._print_report()
+
+    def step(self):
+        """Judges the training step just done in the loop; see `attach`.
+
+        Returns:
+            list of the new `Finding`s.
+
+        Raises:
+            RuntimeError: outside `attach`, or when no step was counted.
+        """
+        if self._session is None or not self._session.attached:
+            raise RuntimeError("`step` belongs inside `with monitor.attach(model):`.")
+        if self._session.probe.step == self._last_step:
+            raise RuntimeError(
+                "No training step was counted since the last call of `step`. Trace the "
+                "training function inside `with monitor.attach(model, optimizer):`, and "
+                "give it the optimizer that the loop uses."
+            )
+        return self._examine()
+
+    # What comes of a step
+
+    def _begin(self, model, optimizer):
+        self.findings, self.stats = [], {}
+        known = self._session
+        # The same model goes on where it was, unless it was compiled anew.
+        if known is None or (known.model, known.optimizer) != (model, optimizer):
+            self._session = Session(
+                model, optimizer, self.every, self.layers, self.rules, self.actions
+            )
+        self._last_step = self._session.probe.step
+        self._described = False
+
+    def _on_status(self, status):
+        # Step, first bad step, dropped updates, samples: mostly there is nothing.
+        if status[1:].any():
+            self._examine()
+
+    def _examine(self):
+        judgement = self._session.examine(self._epoch)
+        self._last_step = self._session.probe.step
+        if judgement.window is not None:
+            self.stats = judgement.window.layers
+        self.findings += judgement.findings
+        self._write(judgement)
+        for finding in judgement.findings:
+            if self.verbose and finding.action != "ignore":
+                print(f"\nActivationMonitor ({finding.action}): {finding}")
+        for finding in judgement.findings:
+            respond(finding, self.actions[finding.rule], self._session.model)
+        return judgement.findings
+
+    def _write(self, judgement):
+        if self._writer is None:
+            return
+        if not self._described:
+            self._writer.write_description(self._description(), step=self._last_step)
+            self._described = True
+        if judgement.window is not None:
+            self._writer.write_window(judgement.window)
+        if judgement.findings:
+            self._writer.write_findings(judgement.findings)
+
+    def _description(self):
+        layers = [
+            (entry.path, entry.activation)
+            for bank in self._session.probe.banks.values()
+            for entry in bank.layout.sampled
+        ]
+        rules = [
+            (rule.name, action_name(self.actions[rule.name]), rule.thresholds())
+            for rule in self.rules
+        ]
+        versions = {
+            "keras_activations": __version__,
+            **{p.__name__: p.__version__ for p in (keras, tf, tensorboard)},
+        }
+        return RunDescription(layers, rules, versions, self.metadata)
+
+    def _print_report(self):
+        if self.verbose:
+            print_report(self.stats, self.findings)
+
+    def _close_writer(self):
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _check_rules(rules):
+    if rules is None:
+        return default_rules()
+    rules = list(rules)
+    for rule in rules:
+        name = getattr(rule, "name", rule)
+        if name in RULES and callable(getattr(rule, "judge", None)):
+            continue
+        close = difflib.get_close_matches(str(name), RULES, n=2)
+        hint = f" Close matches: {close}." if close else ""
+        raise ValueError(
+            "`rules` must be rule objects of `keras_activations.rules`, whose names are "
+            f"{', '.join(RULES)}.{hint} Received: {rule!r}"
+        )
+    names = [rule.name for rule in rules]
+    if len(set(names)) < len(names):
+        raise ValueError(f"`rules` must hold each rule once. Received: {names}")
+    return rules
+
+
+def _check_metadata(metadata):
+    metadata = {} if metadata is None else metadata
+    if not isinstance(metadata, dict) or not all(
+        isinstance(item, str) for pair in metadata.items() for item in pair
+    ):
+        raise ValueError(
+            f"`metadata` must be a dict of str to str. Received: metadata={metadata!r}"
+        )
+    return dict(metadata)
+

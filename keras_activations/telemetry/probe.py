@@ -1,0 +1,305 @@
+"""The probe: a training step that counts while it trains.
+
+It joins the taps (what a step computed) with the banks (where it is counted). The
+step itself is the user's; what is added to it reads, and writes only to banks.
+"""
+
+import contextlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_activations.activations.regions import activation_of, region_of
+from keras_activations.telemetry import sampling
+from keras_activations.telemetry.banks import (
+    UPDATE_SAMPLE,
+    Bank,
+    LayerEntry,
+    Layout,
+    WeightEntry,
+    sample_weights,
+    step_shift,
+)
+from keras_activations.telemetry.taps import StepRecord, Taps, all_layers, current_graph
+
+
+class Probe:
+    """Counts what the training steps of one model compute.
+
+    Args:
+        model: a `keras.Model`.
+        optimizers: the optimizers whose updates are watched.
+        every: training steps between two samples of the distributions.
+        selected: callable `layer -> bool`: is its distribution sampled?
+        guard: None, or what may hold back updates: an object with
+            `apply(apply, gradients, variables, squares, loss) -> dropped`,
+            `before_step()` and `after_step(dropped)`, called in the graph.
+    """
+
+    def __init__(self, model, optimizers, every, selected, guard=None):
+        self.model = model
+        self.every = every
+        self.banks = {}
+        self.unseen = {}
+        self._optimizers = [o for o in optimizers if o is not None]
+        self._selected = selected
+        self._guard = guard
+        self._taps = Taps(model, self._on_apply)
+        self._clock = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+    # On the host
+
+    @property
+    def step(self):
+        """Training steps so far."""
+        return int(self._clock.numpy())
+
+    @step.setter
+    def step(self, value):
+        self._clock.assign(value)
+
+    @contextlib.contextmanager
+    def watching_calls(self):
+        """While it is open, each call of the model in training is part of a step."""
+        self._taps.on_call, self._taps.on_return = self._open_step, self._close_step
+        try:
+            with self._taps.in_place(self._optimizers):
+                yield
+        finally:
+            self._taps.on_call = self._taps.on_return = None
+            self._taps.record = None
+
+    # Around a step
+
+    def monitored(self, train_step):
+        """A train step that gives `(logs, status)` for the given one's `logs`.
+
+        `status` is a float64 vector: the step, then the `Bank.flags`. It rides on
+        the step's own outputs, so that reading it costs no extra synchronisation.
+        """
+
+        def monitored_step(data):
+            with self._taps.in_place(self._optimizers):
+                record = self._open_record()
+                record.inputs = floating_tensors(data)
+                try:
+                    logs = train_step(data)
+                finally:
+                    self._taps.record = None
+                bank = self._finish(record)
+                step = tf.cast(record.step, tf.float64)
+            return logs, tf.concat([[step], bank.flags], axis=0)
+
+        return monitored_step
+
+    def _open_record(self):
+        step = self._clock + 1
+        record = StepRecord(step, sampling=tf.equal((step - 1) % self.every, 0))
+        if self._guard is not None:
+            self._guard.before_step()
+        self._taps.record = record
+        return record
+
+    def _open_step(self, training):
+        # A call outside training, or a further call in the same step.
+        record = self.record
+        if training is False or (record and record.graph is current_graph()):
+            return
+        self._open_record()
+
+    def _close_step(self):
+        if self.record is not None and not self._optimizers:
+            self._end_step()
+
+    def _end_step(self):
+        record, self._taps.record = self.record, None
+        self._finish(record)
+
+    @property
+    def record(self):
+        """The `StepRecord` being filled, or None."""
+        return self._taps.record
+
+    def _on_apply(self, optimizer, apply, gradients, variables):
+        record = self.record
+        record.end_forward()
+        scale = getattr(optimizer, "dynamic_scale", None)  # LossScaleOptimizer
+        pairs = [
+            (v, g) for v, g in zip(variables, gradients, strict=True) if g is not None
+        ]
+        squares = [sampling.sum_of_squares(g) for _, g in pairs]
+        if scale is not None and optimizer.built:
+            squares = [s / tf.square(tf.cast(scale, s.dtype)) for s in squares]
+        record.squares += squares
+        record.gradients += pairs
+        watched = [v for v, _ in pairs]
+        if watched:
+            shift = step_shift(record.step)
+            record.before.append(_weights_before(record.sampling, watched, shift))
+        # LossScaleOptimizer drops updates that are not finite itself, and must see
+        # them: they are how it finds its scale.
+        if self._guard is None or scale is not None:
+            result = apply(gradients, variables)
+        else:
+            result = self._guarded(optimizer, apply, gradients, variables)
+        if self._taps.on_call is not None:  # a loop by hand: the step ends here
+            self._end_step()
+        return result
+
+    def _guarded(self, optimizer, apply, gradients, variables):
+        record = self.record
+        if not optimizer.built:  # not inside the condition that may skip it
+            with keras.name_scope(optimizer.name, caller=optimizer):
+                optimizer.build(variables)
+        squares = record.squares[-sum(g is not None for g in gradients) :]
+        dropped = self._guard.apply(apply, gradients, variables, squares, record.loss)
+        record.dropped.append(dropped)
+        return optimizer.iterations
+
+    def _finish(self, record):
+        self._clock.assign(record.step)
+        layers = _by_layer(record.outputs)
+        layout = self._layout(record, layers)
+        bank = self.banks.get(layout)
+        if bank is None:
+            bank = self.banks[layout] = Bank(layout)
+            self.unseen |= {layer.path: layer for layer in record.unseen}
+        self._watch_faults(record, bank, layers)
+        self._sample(record, bank, layers)
+        if self._guard is not None and record.dropped:
+            dropped = tf.reduce_any(tf.stack(record.dropped))
+            bank.add_dropped(dropped)
+            self._guard.after_step(dropped)
+        return bank
+
+    def _watch_faults(self, record, bank, layers):
+        tensors = [calls for _, calls in layers]
+        loss = [] if record.loss is None else [tf.convert_to_tensor(record.loss)]
+        squares = tf.stack(record.squares) if record.squares else tf.zeros([0])
+        if record.squares:
+            bank.add_gradients(squares)
+        # One sentinel a tensor: a layer may hand on another's very output.
+        unique = {id(x): x for x in [*(x for c in tensors for x in c), *loss]}
+        sentinels = [sampling.sentinel(x) for x in unique.values()]
+        watched = tf.concat([tf.stack(sentinels), squares], 0) if sentinels else squares
+        sources = [
+            *tensors,
+            loss,
+            *([sampling.dense_values(g)] for _, g in record.gradients),
+            record.inputs,
+        ]
+
+        if not any(sources):
+            return
+
+        def count():
+            bank.add_faults(record.step, _count_by_source(sources))
+            return tf.constant(True)
+
+        healthy = tf.reduce_all(tf.math.is_finite(watched))
+        tf.cond(healthy, lambda: tf.constant(False), count)
+
+    def _sample(self, record, bank, layers):
+        entries = bank.layout.layers
+        outputs = [
+            calls
+            for entry, (_, calls) in zip(entries, layers, strict=True)
+            if entry.sampled
+        ]
+        weights = [v for v, _ in record.gradients]
+        before = tf.concat(record.before, axis=0) if record.before else None
+
+        def sample():
+            bank.add_sample(record.step, outputs, weights, before)
+            return tf.constant(True)
+
+        tf.cond(record.sampling, sample, lambda: tf.constant(False))
+
+    def _layout(self, record, layers):
+        paths = layer_paths(self.model)
+        owners = weight_owners(self.model, paths)
+        weights = [v for v, _ in record.gradients]
+        return Layout(
+            layers=tuple(
+                self._entry(record, layer, paths[id(layer)], calls)
+                for layer, calls in layers
+            ),
+            weights=tuple(
+                WeightEntry(path, owners.get(id(v), self.model.name))
+                for v, path in zip(
+                    weights, _unique(v.path for v in weights), strict=True
+                )
+            ),
+        )
+
+    def _entry(self, record, layer, path, calls):
+        units = {x.shape[-1] if x.shape.rank else None for x in calls}
+        return LayerEntry(
+            path=path,
+            activation=activation_of(layer),
+            region=region_of(layer),
+            is_output=any(record.is_model_output(x) for x in calls),
+            units=units.pop() if len(units) == 1 else None,
+            sampled=self._selected(layer),
+        )
+
+
+def floating_tensors(structure):
+    """The floating tensors in a nested structure."""
+    return [
+        x
+        for x in keras.tree.flatten(structure)
+        if isinstance(x, tf.Tensor) and x.dtype.is_floating
+    ]
+
+
+def layer_paths(model):
+    """For the id of each layer its path, made unique where layers share one."""
+    layers = [model, *all_layers(model)]
+    paths = _unique(layer.path or layer.name for layer in layers)
+    return {id(layer): path for layer, path in zip(layers, paths, strict=True)}
+
+
+def weight_owners(model, paths):
+    """For the id of each trainable variable the path of the innermost layer."""
+    owners = {}
+    for layer in [model, *all_layers(model)]:
+        for variable in layer.trainable_variables:
+            # Inner layers come after the ones around them.
+            owners[id(variable)] = paths[id(layer)]
+    return owners
+
+
+def _unique(names):
+    given, seen = [], {}
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        given.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return given
+
+
+def _by_layer(outputs):
+    calls = {}
+    for layer, tensor in outputs:
+        calls.setdefault(id(layer), (layer, []))[1].append(tensor)
+    return list(calls.values())
+
+
+def _weights_before(sampling_now, variables, shift):
+    # A copy of the sampled entries, made only in steps that are sampled: XLA wants
+    # both branches of one shape.
+    size = sum(min(np.prod(v.shape, dtype=int), UPDATE_SAMPLE) for v in variables)
+    return tf.cond(
+        sampling_now,
+        lambda: sample_weights(variables, shift),
+        lambda: tf.zeros([size], tf.float64),
+    )
+
+
+def _count_by_source(sources):
+    """Rows of (NaN, infinite) counts, the calls of a layer added up."""
+    tensors = [x for calls in sources for x in calls]
+    counts = sampling.nonfinite_counts(tensors)
+    row = [i for i, calls in enumerate(sources) for _ in calls]
+    return tf.math.unsorted_segment_sum(counts, row, len(sources))

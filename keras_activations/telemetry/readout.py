@@ -1,0 +1,196 @@
+"""From counters to statistics: what a `Reading` says about each layer."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from keras_activations.telemetry.sampling import MOMENTS
+from keras_activations.telemetry.stats import Histogram, LayerStats, WeightStats
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """The first place where a step was not finite.
+
+    Attributes:
+        step: training step.
+        where: `"output"`, `"loss"` or `"gradient"`.
+        path: path of the layer, or of the weight whose gradient it is.
+        nan_count, inf_count: NaN and infinite entries there in that step.
+        batch_count: NaN and infinite entries of the batch itself.
+        later: paths of the other places that were not finite in that step.
+    """
+
+    step: int
+    where: str
+    path: str
+    nan_count: int
+    inf_count: int
+    batch_count: int
+    later: tuple[str, ...]
+
+
+def first_fault(reading):
+    """The `Fault` of the first bad step since the last reset, or None.
+
+    Forward before backward: layers in the order they ran, then the loss, then the
+    gradients in the order they were computed, that is from the last layer to the
+    first, since the fault lies where they first went bad.
+    """
+    step = int(reading.flags[0])
+    if not step:
+        return None
+    counts = dict(zip(reading.layout.sources, reading.faults[1], strict=True))
+    batch = counts.pop(("batch", "batch"))
+    bad = [source for source, count in counts.items() if count.any()]
+    forward = [source for source in bad if source[0] != "gradient"]
+    order = forward + _backward(bad, reading.layout)
+    where, path = order[0] if order else ("batch", "batch")
+    nan_count, inf_count = counts[where, path] if order else batch
+    return Fault(
+        step=step,
+        where=where,
+        path=path,
+        nan_count=int(nan_count),
+        inf_count=int(inf_count),
+        batch_count=int(batch.sum()),
+        later=tuple(path for _, path in order[1:]),
+    )
+
+
+def _backward(bad, layout):
+    """Gradients from the last layer to the first; a layer's weights in their order."""
+    owners = {("gradient", weight.path): weight.layer for weight in layout.weights}
+    last_first = dict.fromkeys(reversed(owners.values()))
+    gradients = [source for source in bad if source in owners]
+    return [s for layer in last_first for s in gradients if owners[s] == layer]
+
+
+def layer_stats(reading, totals):
+    """A dict of path to `LayerStats`, in execution order.
+
+    Args:
+        reading: a `Reading`.
+        totals: dict of `Layout.sources` to the NaN and infinite entries of the window.
+
+    Layers that were not sampled have their non-finite counts and weights only;
+    the owner of a weight that put out nothing itself comes last.
+    """
+    distributions = _distributions(reading)
+    weights = _weights(reading, totals)
+    stats = {}
+    for entry in reading.layout.layers:
+        nan_count, inf_count = totals["output", entry.path]
+        stats[entry.path] = LayerStats(
+            path=entry.path,
+            activation=entry.activation,
+            is_output=entry.is_output,
+            units=entry.units,
+            nan_count=int(nan_count),
+            inf_count=int(inf_count),
+            weights=tuple(weights.pop(entry.path, ())),
+            **distributions.get(entry.path, {}),
+        )
+    for path, own in weights.items():
+        stats[path] = LayerStats(path=path, weights=tuple(own))
+    return stats
+
+
+def next_ranges(reading):
+    """Histogram ranges for the next window, shape `(sampled layers, 2)`.
+
+    Known activations keep theirs. The others follow the bulk of what was seen, in
+    steps of two, so that a chart over time does not jump at every window.
+    """
+    ranges = reading.ranges.copy()
+    for row, entry, counts in zip(
+        ranges, reading.layout.sampled, reading.histograms, strict=True
+    ):
+        fixed = entry.region is not None and entry.region.histogram is not None
+        if fixed or not counts.sum():
+            continue
+        low, high = row
+        outside = max(counts[0], counts[-1]) / counts.sum()
+        floor = entry.region.lower if entry.region is not None else -math.inf
+        occupied = np.flatnonzero(counts > 0.001 * counts.sum())
+        width = high - low
+        if outside > 0.05 and not _floor_spike(counts, low, floor):
+            row[:] = low - width / 2, high + width / 2
+        elif occupied[-1] - occupied[0] < len(counts) // 4:
+            centre = low + width * (occupied[0] + occupied[-1] + 1) / 2 / len(counts)
+            row[:] = centre - width / 4, centre + width / 4
+        row[0] = max(row[0], floor)
+    return ranges
+
+
+def _floor_spike(counts, low, floor):
+    # Rectified outputs pile up at their lower bound: that is no sign of a range too
+    # narrow.
+    return low <= floor + 1e-9 and counts[-1] <= 0.05 * counts.sum()
+
+
+def _distributions(reading):
+    found = {}
+    start = 0
+    for row, entry in enumerate(reading.layout.sampled):
+        width = entry.units or 1
+        extremes = reading.extremes[:, start : start + width]
+        start += width
+        moments = dict(zip(MOMENTS, reading.moments[row], strict=True))
+        if moments["count"]:
+            found[entry.path] = _distribution(
+                entry, moments, extremes, reading.histograms[row], reading.ranges[row]
+            )
+    return found
+
+
+def _distribution(entry, moments, extremes, counts, limits):
+    count = moments["count"]
+    mean = moments["sum"] / count
+    # Between samples the means differ; within one the squares are already centred.
+    between = max(moments["squared_means"] - count * mean * mean, 0.0)
+    greatest, least = extremes[0], -extremes[1]
+    region = entry.region
+    saturates = region is not None and (
+        region.saturated_below is not None or region.saturated_above is not None
+    )
+    dead = None
+    if entry.units and region is not None and region.floor is not None:
+        low, high = region.floor
+        dead = (least >= low) & (greatest <= high) & (least <= greatest)
+    return {
+        "count": int(count),
+        "mean": float(mean),
+        "std": math.sqrt((moments["centred_squares"] + between) / count),
+        "min": float(least[least <= greatest].min()),
+        "max": float(greatest[least <= greatest].max()),
+        "saturation_low": float(moments["low"] / count) if saturates else None,
+        "saturation_high": float(moments["high"] / count) if saturates else None,
+        "zero_fraction": float(moments["zeros"] / count),
+        "dead": dead,
+        "histogram": Histogram(
+            edges=np.linspace(*limits, len(counts) + 1), counts=counts.astype(np.int64)
+        ),
+    }
+
+
+def _weights(reading, totals):
+    samples = reading.flags[2]
+    found = {}
+    for entry, peak, squares in zip(
+        reading.layout.weights, reading.gradients, reading.weights, strict=True
+    ):
+        weight, update, before = squares
+        nan_count, inf_count = totals["gradient", entry.path]
+        found.setdefault(entry.layer, []).append(
+            WeightStats(
+                path=entry.path,
+                gradient_norm=None if peak == -math.inf else float(peak),
+                gradient_nan_count=int(nan_count),
+                gradient_inf_count=int(inf_count),
+                weight_norm=math.sqrt(weight / samples) if samples else None,
+                update_ratio=math.sqrt(update / before) if before > 0 else None,
+            )
+        )
+    return found

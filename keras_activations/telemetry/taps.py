@@ -1,0 +1,231 @@
+"""Taps: see what each layer puts out while a training step is traced.
+
+A tap stands in for `layer.call` in the layer's own `__dict__`, hands its output on
+untouched (the very same object: Keras tensors carry masks and logits as attributes)
+and notes it in the `StepRecord` of the running trace. Taps are there only while a
+step is being traced, or run eagerly; afterwards the layers are as they were.
+"""
+
+import contextlib
+import functools
+import threading
+
+import keras
+import tensorflow as tf
+
+
+class StepRecord:
+    """What one training step computed, in execution order.
+
+    Args:
+        step: int64 scalar tensor, the number of this training step.
+        sampling: boolean scalar tensor: are distributions sampled in this step?
+
+    Attributes:
+        graph: the graph being traced, or None when running eagerly.
+        outputs: list of `(layer, tensor)`; a layer called twice appears twice.
+        gradients: list of `(variable, gradient)`.
+        squares: squared L2 norm of each of those gradients.
+        before: vectors of sampled weights before the update, one an optimizer.
+        dropped: booleans, one an optimizer: was its update held back?
+        loss: the loss before scaling, or None.
+        inputs: floating tensors of the batch.
+        unseen: layers whose output lives in an inner graph (the body of a loop
+            or of a condition), out of reach of the step's own graph.
+    """
+
+    def __init__(self, step, sampling):
+        self.step = step
+        self.sampling = sampling
+        self.graph = current_graph()
+        self.outputs = []
+        self.gradients = []
+        self.squares = []
+        self.before = []
+        self.dropped = []
+        self.loss = None
+        self.inputs = []
+        self.unseen = []
+        self._model_outputs = []
+        self._forward = True
+
+    def add_output(self, layer, value):
+        # Rematerialised layers run again during the backward pass.
+        if not self._forward:
+            return
+        for tensor in keras.tree.flatten(value):
+            if not (isinstance(tensor, tf.Tensor) and tensor.dtype.is_floating):
+                continue
+            if current_graph() is not self.graph:
+                self.unseen.append(layer)
+            else:
+                self.outputs.append((layer, tensor))
+
+    def add_model_output(self, value):
+        self._model_outputs += keras.tree.flatten(value)
+
+    def is_model_output(self, tensor):
+        return any(tensor is output for output in self._model_outputs)
+
+    def add_loss(self, loss):
+        self.end_forward()
+        if current_graph() is self.graph:
+            self.loss = loss
+
+    def end_forward(self):
+        self._forward = False
+
+
+class Taps:
+    """The taps of one model, put in place together and removed together.
+
+    Args:
+        model: a `keras.Model`.
+        on_apply: callable `(optimizer, apply, gradients, variables)` run in
+            place of `optimizer.apply`; it must call `apply(gradients, variables)`.
+    """
+
+    def __init__(self, model, on_apply):
+        self._model = model
+        self._on_apply = on_apply
+        self._records = threading.local()  # a replica is traced in a thread of its own
+        self.on_call = None  # `(training)`, before a call of the model
+        self.on_return = None  # after it
+        self._lock = threading.RLock()
+        self._users = 0
+        self._tapped = set()
+        self._replaced = []
+
+    @property
+    def record(self):
+        """The `StepRecord` being filled in this thread, or None."""
+        return getattr(self._records, "current", None)
+
+    @record.setter
+    def record(self, record):
+        self._records.current = record
+
+    @contextlib.contextmanager
+    def in_place(self, optimizers):
+        """Puts the taps in place; they go when the last user leaves."""
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._tap_layer(self._model)
+                for optimizer in optimizers:
+                    self._tap_optimizer(optimizer)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    self._remove()
+
+    def _remove(self):
+        while self._replaced:
+            owner, name, was_set, before = self._replaced.pop()
+            if was_set:
+                vars(owner)[name] = before
+            else:
+                vars(owner).pop(name, None)
+        self._tapped.clear()
+
+    def _replace(self, owner, name, tap):
+        # Straight into __dict__: Keras and TensorFlow track attributes set otherwise.
+        attributes = vars(owner)
+        self._replaced.append(
+            (owner, name, name in attributes, attributes.get(name))
+        )
+        attributes[name] = tap
+
+    def _tap_layer(self, layer):
+        if id(layer) in self._tapped:
+            return
+        self._tapped.add(id(layer))
+        call = layer.call
+        inner = sublayers(layer)
+
+        @functools.wraps(call)
+        def tapped(*args, **kwargs):
+            outermost = layer is self._model and self.on_call is not None
+            if outermost:
+                self.on_call(kwargs.get("training"))
+            if self.record is None:
+                return call(*args, **kwargs)
+            # Here the layer is built, and so are the layers its `build` creates.
+            with self._lock:
+                for sublayer in sublayers(layer):
+                    self._tap_layer(sublayer)
+            output = call(*args, **kwargs)
+            self._note(layer, output)
+            if outermost:
+                self.on_return()
+            return output
+
+        self._replace(layer, "call", tapped)
+        for sublayer in inner:
+            self._tap_layer(sublayer)
+
+    def _note(self, layer, output):
+        record = self.record
+        if layer is self._model:
+            record.add_model_output(output)
+        if sublayers(layer):
+            # A composite hands on what a layer inside it made, or adds sums of its own.
+            seen = {id(tensor) for _, tensor in record.outputs}
+            output = [x for x in keras.tree.flatten(output) if id(x) not in seen]
+        record.add_output(layer, output)
+
+    def _tap_optimizer(self, optimizer):
+        apply, scale_loss = optimizer.apply, optimizer.scale_loss
+
+        @functools.wraps(apply)
+        def tapped_apply(grads, trainable_variables=None):
+            if self.record is None:
+                return apply(grads, trainable_variables)
+            if trainable_variables is None:
+                variables = optimizer._trainable_variables
+            else:
+                variables = list(trainable_variables)
+            return self._on_apply(optimizer, apply, list(grads), variables)
+
+        @functools.wraps(scale_loss)
+        def tapped_scale_loss(loss):
+            if self.record is not None:
+                self.record.add_loss(loss)
+            return scale_loss(loss)
+
+        self._replace(optimizer, "apply", tapped_apply)
+        self._replace(optimizer, "scale_loss", tapped_scale_loss)
+
+
+def sublayers(layer):
+    """The layers directly inside a layer; none for recurrent layers.
+
+    The cell of a recurrent layer runs in a loop, or not at all when a fused kernel
+    takes its place, so the recurrent layer itself is what can be watched.
+    """
+    if isinstance(layer, keras.layers.RNN):
+        return []
+    return [
+        inner
+        for inner in layer._flatten_layers(include_self=False, recursive=False)
+        if not isinstance(inner, keras.layers.InputLayer)
+    ]
+
+
+def all_layers(model):
+    """Every layer inside a model that a tap can reach, at any depth, each once."""
+    found, waiting = {}, sublayers(model)
+    while waiting:
+        layer = waiting.pop(0)
+        if id(layer) not in found:
+            found[id(layer)] = layer
+            waiting = sublayers(layer) + waiting
+    return list(found.values())
+
+
+def current_graph():
+    """The graph being traced, or None when running eagerly."""
+    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
