@@ -4,7 +4,6 @@ import contextlib
 import difflib
 
 import keras
-import tensorboard
 import tensorflow as tf
 
 from keras_activations._version import __version__
@@ -279,7 +278,8 @@ class ActivationMonitor(keras.callbacks.Callback):
         ]
         versions = {
             "keras_activations": __version__,
-            **{p.__name__: p.__version__ for p in (keras, tf, tensorboard)},
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
         }
         return RunDescription(layers, rules, versions, self.metadata)
 

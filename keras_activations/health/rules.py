@@ -311,10 +311,12 @@ def _finding(rule, window, layer, value, threshold, message):
 
 
 def _gradient_norms(window):
+    """Norms of the gradients; those that are not finite are another rule's."""
     return {
         path: stats.gradient_norm
         for path, stats in window.layers.items()
         if stats.gradient_norm is not None
+        and not any(w.gradient_nan_count or w.gradient_inf_count for w in stats.weights)
     }
 
 

@@ -10,53 +10,11 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from keras_activations.activations.regions import Region
 from keras_activations.telemetry import sampling
+from keras_activations.telemetry.layouts import Layout
 
 UPDATE_SAMPLE = 2**14
 SHIFT = 0.7548776662466927  # 1 / plastic number: irrational, unrelated to the golden mean
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerEntry:
-    """A layer as the step saw it: what of it is counted, and where it belongs."""
-
-    path: str
-    activation: str | None
-    region: Region | None
-    is_output: bool
-    units: int | None
-    sampled: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class WeightEntry:
-    """A trainable weight that the step gave a gradient, and its layer's path."""
-
-    path: str
-    layer: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """What a traced step contains, in execution order. Equal layouts share a bank."""
-
-    layers: tuple[LayerEntry, ...]
-    weights: tuple[WeightEntry, ...]
-
-    @property
-    def sampled(self):
-        return [entry for entry in self.layers if entry.sampled]
-
-    @property
-    def sources(self):
-        """Names of the rows of the fault counts: layers, loss, gradients."""
-        return [
-            *(("output", entry.path) for entry in self.layers),
-            ("loss", "loss"),
-            *(("gradient", entry.path) for entry in self.weights),
-            ("batch", "batch"),
-        ]
 
 
 class Bank:

@@ -10,18 +10,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_activations.activations.regions import activation_of, region_of
-from keras_activations.telemetry import sampling
+from keras_activations.telemetry import faults, sampling
 from keras_activations.telemetry.banks import (
     UPDATE_SAMPLE,
     Bank,
-    LayerEntry,
-    Layout,
-    WeightEntry,
     sample_weights,
     step_shift,
 )
-from keras_activations.telemetry.taps import StepRecord, Taps, all_layers, current_graph
+from keras_activations.telemetry.layouts import layout_of
+from keras_activations.telemetry.taps import (
+    StepRecord,
+    Taps,
+    current_graph,
+    floating_tensors,
+)
 
 
 class Probe:
@@ -41,11 +43,11 @@ class Probe:
         self.model = model
         self.every = every
         self.banks = {}
-        self.unseen = {}
         self._optimizers = [o for o in optimizers if o is not None]
         self._selected = selected
         self._guard = guard
         self._taps = Taps(model, self._on_apply)
+        self._fused = True  # may be compiled by XLA
         self._clock = tf.Variable(0, dtype=tf.int64, trainable=False)
 
     # On the host
@@ -80,6 +82,7 @@ class Probe:
         """
 
         def monitored_step(data):
+            self._fused = bool(self.model.jit_compile)
             with self._taps.in_place(self._optimizers):
                 record = self._open_record()
                 record.inputs = floating_tensors(data)
@@ -126,9 +129,11 @@ class Probe:
         record.end_forward()
         scale = getattr(optimizer, "dynamic_scale", None)  # LossScaleOptimizer
         pairs = [
-            (v, g) for v, g in zip(variables, gradients, strict=True) if g is not None
+            (v, faults.watched_values(g, self._fused))
+            for v, g in zip(variables, gradients, strict=True)
+            if g is not None
         ]
-        squares = [sampling.sum_of_squares(g) for _, g in pairs]
+        squares = [sampling.sum_of_squares(values) for _, values in pairs]
         if scale is not None and optimizer.built:
             squares = [s / tf.square(tf.cast(scale, s.dtype)) for s in squares]
         record.squares += squares
@@ -160,45 +165,19 @@ class Probe:
     def _finish(self, record):
         self._clock.assign(record.step)
         layers = _by_layer(record.outputs)
-        layout = self._layout(record, layers)
+        layout = layout_of(self.model, record, layers, self._selected)
         bank = self.banks.get(layout)
         if bank is None:
             bank = self.banks[layout] = Bank(layout)
-            self.unseen |= {layer.path: layer for layer in record.unseen}
-        self._watch_faults(record, bank, layers)
+        if record.squares:
+            bank.add_gradients(tf.stack(record.squares))
+        faults.watch(record, bank, layers)
         self._sample(record, bank, layers)
         if self._guard is not None and record.dropped:
             dropped = tf.reduce_any(tf.stack(record.dropped))
             bank.add_dropped(dropped)
             self._guard.after_step(dropped)
         return bank
-
-    def _watch_faults(self, record, bank, layers):
-        tensors = [calls for _, calls in layers]
-        loss = [] if record.loss is None else [tf.convert_to_tensor(record.loss)]
-        squares = tf.stack(record.squares) if record.squares else tf.zeros([0])
-        if record.squares:
-            bank.add_gradients(squares)
-        # One sentinel a tensor: a layer may hand on another's very output.
-        unique = {id(x): x for x in [*(x for c in tensors for x in c), *loss]}
-        sentinels = [sampling.sentinel(x) for x in unique.values()]
-        watched = tf.concat([tf.stack(sentinels), squares], 0) if sentinels else squares
-        sources = [
-            *tensors,
-            loss,
-            *([sampling.dense_values(g)] for _, g in record.gradients),
-            record.inputs,
-        ]
-
-        if not any(sources):
-            return
-
-        def count():
-            bank.add_faults(record.step, _count_by_source(sources))
-            return tf.constant(True)
-
-        healthy = tf.reduce_all(tf.math.is_finite(watched))
-        tf.cond(healthy, lambda: tf.constant(False), count)
 
     def _sample(self, record, bank, layers):
         entries = bank.layout.layers
@@ -215,68 +194,6 @@ class Probe:
             return tf.constant(True)
 
         tf.cond(record.sampling, sample, lambda: tf.constant(False))
-
-    def _layout(self, record, layers):
-        paths = layer_paths(self.model)
-        owners = weight_owners(self.model, paths)
-        weights = [v for v, _ in record.gradients]
-        return Layout(
-            layers=tuple(
-                self._entry(record, layer, paths[id(layer)], calls)
-                for layer, calls in layers
-            ),
-            weights=tuple(
-                WeightEntry(path, owners.get(id(v), self.model.name))
-                for v, path in zip(
-                    weights, _unique(v.path for v in weights), strict=True
-                )
-            ),
-        )
-
-    def _entry(self, record, layer, path, calls):
-        units = {x.shape[-1] if x.shape.rank else None for x in calls}
-        return LayerEntry(
-            path=path,
-            activation=activation_of(layer),
-            region=region_of(layer),
-            is_output=any(record.is_model_output(x) for x in calls),
-            units=units.pop() if len(units) == 1 else None,
-            sampled=self._selected(layer),
-        )
-
-
-def floating_tensors(structure):
-    """The floating tensors in a nested structure."""
-    return [
-        x
-        for x in keras.tree.flatten(structure)
-        if isinstance(x, tf.Tensor) and x.dtype.is_floating
-    ]
-
-
-def layer_paths(model):
-    """For the id of each layer its path, made unique where layers share one."""
-    layers = [model, *all_layers(model)]
-    paths = _unique(layer.path or layer.name for layer in layers)
-    return {id(layer): path for layer, path in zip(layers, paths, strict=True)}
-
-
-def weight_owners(model, paths):
-    """For the id of each trainable variable the path of the innermost layer."""
-    owners = {}
-    for layer in [model, *all_layers(model)]:
-        for variable in layer.trainable_variables:
-            # Inner layers come after the ones around them.
-            owners[id(variable)] = paths[id(layer)]
-    return owners
-
-
-def _unique(names):
-    given, seen = [], {}
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        given.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
-    return given
 
 
 def _by_layer(outputs):
@@ -295,11 +212,3 @@ def _weights_before(sampling_now, variables, shift):
         lambda: sample_weights(variables, shift),
         lambda: tf.zeros([size], tf.float64),
     )
-
-
-def _count_by_source(sources):
-    """Rows of (NaN, infinite) counts, the calls of a layer added up."""
-    tensors = [x for calls in sources for x in calls]
-    counts = sampling.nonfinite_counts(tensors)
-    row = [i for i, calls in enumerate(sources) for _ in calls]
-    return tf.math.unsorted_segment_sum(counts, row, len(sources))

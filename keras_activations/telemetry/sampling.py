@@ -183,15 +183,9 @@ def sentinel(tensor):
     return tf.cast(tf.reduce_sum(_at_least_float32(tensor)), tf.float32)
 
 
-def sum_of_squares(gradient):
-    """Squared L2 norm of a gradient, a float32 scalar, and a sentinel as well."""
-    values = _at_least_float32(dense_values(gradient))
-    return tf.cast(tf.reduce_sum(tf.square(values)), tf.float32)
-
-
-def dense_values(gradient):
-    """The entries of a gradient, those of an embedding's sparse one too."""
-    return gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient
+def sum_of_squares(values):
+    """Squared L2 norm, a float32 scalar, and a sentinel as well."""
+    return tf.cast(tf.reduce_sum(tf.square(_at_least_float32(values))), tf.float32)
 
 
 def _at_least_float32(tensor):

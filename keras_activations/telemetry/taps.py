@@ -24,14 +24,12 @@ class StepRecord:
     Attributes:
         graph: the graph being traced, or None when running eagerly.
         outputs: list of `(layer, tensor)`; a layer called twice appears twice.
-        gradients: list of `(variable, gradient)`.
+        gradients: list of `(variable, values)`, see `faults.watched_values`.
         squares: squared L2 norm of each of those gradients.
         before: vectors of sampled weights before the update, one an optimizer.
         dropped: booleans, one an optimizer: was its update held back?
         loss: the loss before scaling, or None.
         inputs: floating tensors of the batch.
-        unseen: layers whose output lives in an inner graph (the body of a loop
-            or of a condition), out of reach of the step's own graph.
     """
 
     def __init__(self, step, sampling):
@@ -45,7 +43,6 @@ class StepRecord:
         self.dropped = []
         self.loss = None
         self.inputs = []
-        self.unseen = []
         self._model_outputs = []
         self._forward = True
 
@@ -53,13 +50,11 @@ class StepRecord:
         # Rematerialised layers run again during the backward pass.
         if not self._forward:
             return
-        for tensor in keras.tree.flatten(value):
-            if not (isinstance(tensor, tf.Tensor) and tensor.dtype.is_floating):
-                continue
-            if current_graph() is not self.graph:
-                self.unseen.append(layer)
-            else:
-                self.outputs.append((layer, tensor))
+        # The body of a loop or of a condition is out of reach of the step's graph;
+        # what leaves it is the output of the layer around it.
+        if current_graph() is not self.graph:
+            return
+        self.outputs += [(layer, tensor) for tensor in floating_tensors(value)]
 
     def add_model_output(self, value):
         self._model_outputs += keras.tree.flatten(value)
@@ -224,6 +219,15 @@ def all_layers(model):
             found[id(layer)] = layer
             waiting = sublayers(layer) + waiting
     return list(found.values())
+
+
+def floating_tensors(structure):
+    """The floating tensors in a nested structure."""
+    return [
+        x
+        for x in keras.tree.flatten(structure)
+        if isinstance(x, tf.Tensor) and x.dtype.is_floating
+    ]
 
 
 def current_graph():

@@ -1,0 +1,312 @@
+"""NaN and Inf injected forward and backward: the layer, the step and the count."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_activations as ka
+
+DEPTH = 3
+BATCH, STEPS, BAD_STEP = 8, 5, 3
+BAD = {"nan": np.nan, "inf": np.inf}
+
+
+class Poison(keras.layers.Layer):
+    """Passes its input on, and poisons examples whose flag is set."""
+
+    def __init__(self, value, backward, **kwargs):
+        super().__init__(**kwargs)
+        self.value = value
+        self.backward = backward
+
+    def call(self, x, flag):
+        poison = ops.where(flag > 0, self.value, 0.0)
+        if not self.backward:
+            return x + poison
+
+        @ops.custom_gradient
+        def poisoned_gradient(x):
+            return x * 1.0, lambda upstream: upstream + poison
+
+        return poisoned_gradient(x)
+
+
+def chain(depth=None, value=np.nan, backward=False):
+    """Dense layers, the one of the given depth followed by a poisoned one."""
+    keras.utils.set_random_seed(2)
+    inputs, flag = keras.Input((4,)), keras.Input((1,))
+    x = inputs
+    for level in range(DEPTH):
+        x = keras.layers.Dense(6, "tanh", name=f"dense_{level}")(x)
+        if level == depth:
+            x = Poison(value, backward, name="poison")(x, flag)
+    outputs = keras.layers.Dense(1, name="head")(x)
+    return keras.Model([inputs, flag], outputs)
+
+
+def batches():
+    """Data with two flagged examples in the bad step."""
+    x = np.random.default_rng(1).normal(size=(BATCH * STEPS, 4)).astype("float32")
+    flag = np.zeros((BATCH * STEPS, 1), "float32")
+    flag[BATCH * (BAD_STEP - 1) : BATCH * (BAD_STEP - 1) + 2] = 1
+    return [x, flag], x[:, :1]
+
+
+def fit(model, monitor=None, jit=False, optimizer="adam", data=None, **options):
+    model.compile(optimizer, "mse", jit_compile=jit, **options)
+    x, y = data or batches()
+    options = {"batch_size": BATCH, "verbose": 0, "shuffle": False}
+    callbacks = [monitor] if monitor else []
+    return model.fit(x, y, callbacks=callbacks, **options)
+
+
+def state(model):
+    return [v.numpy() for v in model.weights + model.optimizer.variables]
+
+
+def assert_same(first, second):
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("depth", range(DEPTH))
+@pytest.mark.parametrize("kind", BAD)
+def test_forward_at_each_depth(depth, kind):
+    model = chain(depth, BAD[kind])
+    monitor = ka.ActivationMonitor(every=2, verbose=0)
+    fit(model, monitor)
+    (finding,) = monitor.findings
+    assert (finding.rule, finding.layer) == ("nonfinite", "poison")
+    assert (finding.step, finding.epoch) == (BAD_STEP, 0)
+    assert (finding.value, finding.threshold) == (2 * 6, 0)
+    assert ("NaN" if kind == "nan" else "infinite") in finding.message
+    assert int(model.optimizer.iterations) == BAD_STEP
+
+
+@pytest.mark.parametrize("depth", range(DEPTH))
+@pytest.mark.parametrize("kind", BAD)
+def test_backward_at_each_depth(depth, kind):
+    model = chain(depth, BAD[kind], backward=True)
+    monitor = ka.ActivationMonitor(every=2, verbose=0)
+    fit(model, monitor)
+    (finding,) = monitor.findings
+    # Going back, the first weights to suffer are those before the fault.
+    assert finding.layer == f"dense_{depth}"
+    assert finding.step == BAD_STEP
+    assert f"the gradient of dense_{depth}/kernel has" in finding.message
+    assert finding.value == (36 if depth else 24)
+    assert "look at poison" in finding.message
+
+
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("kind", BAD)
+def test_under_xla(backward, kind):
+    monitor = ka.ActivationMonitor(every=2, verbose=0)
+    fit(chain(1, BAD[kind], backward), monitor, jit=True)
+    (finding,) = monitor.findings
+    assert finding.layer == ("dense_1" if backward else "poison")
+    assert finding.step == BAD_STEP
+
+
+def test_every_step_is_counted_whatever_is_sampled():
+    monitor = ka.ActivationMonitor(
+        every=1000, layers=["head"], on_nonfinite="warn", verbose=0
+    )
+    model = chain(0)
+    history = fit(model, monitor).history
+    (finding,) = monitor.findings  # later steps are NaN as well: one illness
+    assert finding.step == BAD_STEP and finding.layer == "poison"
+    # Two flagged examples, then all examples of the two steps that follow.
+    assert history["nonfinite"] == [6 * (2 + BATCH * (STEPS - BAD_STEP))]
+
+
+def test_several_steps_in_one_execution_name_the_first_bad_step():
+    monitor = ka.ActivationMonitor(every=100, verbose=0)
+    fit(chain(1), monitor, steps_per_execution=5)
+    (finding,) = monitor.findings
+    assert (finding.step, finding.layer, finding.value) == (BAD_STEP, "poison", 12)
+
+
+def test_bad_data_is_said_to_be_bad_data():
+    (x, flag), y = batches()
+    x[BATCH + 1, 2] = np.nan
+    monitor = ka.ActivationMonitor(verbose=0)
+    fit(chain(), monitor, data=([x, flag], y))
+    (finding,) = monitor.findings
+    assert (finding.step, finding.layer) == (2, "dense_0")
+    assert "the batch itself already holds 1" in finding.message
+
+
+def test_loss():
+    (x, flag), y = batches()
+    y = np.where(flag > 0, np.inf, y)
+    monitor = ka.ActivationMonitor(verbose=0)
+    fit(chain(), monitor, data=([x, flag], y))
+    (finding,) = monitor.findings
+    assert (finding.step, finding.layer) == (BAD_STEP, "loss")
+
+
+def test_overflow_of_a_sum_is_no_finding():
+    """Finite outputs whose sum overflows trip the sentinel, but are counted exactly."""
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((4,)), keras.layers.Rescaling(3e38), keras.layers.Rescaling(0.0)]
+    model = keras.Sequential([*layers, keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    monitor = ka.ActivationMonitor(every=1, layers="all", verbose=0)
+    ones = np.ones((64, 4), "float32")
+    history = model.fit(ones, ones[:, :1], verbose=0, callbacks=[monitor])
+    assert monitor.findings == []
+    assert history.history["nonfinite"] == [0]
+
+
+def test_callback_that_watches_the_loss_is_told_nothing():
+    """The case the monitor exists for: NaN weights behind a finite loss."""
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(6, "relu", name="first"),
+            keras.layers.Lambda(lambda t: ops.sqrt(ops.relu(t)), name="root"),
+            keras.layers.Dense(1, name="head"),
+        ]
+    )
+    (x, _), y = batches()
+    monitor = ka.ActivationMonitor(verbose=0)
+    fit(model, monitor, data=(x, y))
+    (finding,) = monitor.findings
+    assert (finding.layer, finding.step) == (f"{model.name}/first", 1)
+    assert "root" in finding.message
+
+
+def test_actions_stop_warn_raise_and_callable():
+    model = chain(1)
+    calls = []
+
+    def note(finding, model):
+        calls.append((finding.layer, model))
+
+    expected = {"stop": BAD_STEP, "warn": STEPS, "ignore": STEPS, note: STEPS}
+    for action, steps in expected.items():
+        monitor = ka.ActivationMonitor(on_nonfinite=action, verbose=0)
+        fit(model, monitor)
+        assert int(model.optimizer.iterations) == steps
+        name = action if isinstance(action, str) else "note"
+        assert [f.action for f in monitor.findings] == [name]
+        model = chain(1)
+    assert [layer for layer, _ in calls] == ["poison"]
+    assert calls[0][1].name == monitor.model.name
+    with pytest.raises(ka.FindingError, match="poison") as caught:
+        fit(model, ka.ActivationMonitor(on_nonfinite="raise", verbose=0))
+    assert caught.value.finding.step == BAD_STEP
+
+
+def test_findings_are_printed(capsys):
+    fit(chain(1), ka.ActivationMonitor(verbose=1))
+    shown = capsys.readouterr().out
+    assert "step 3, poison" in shown
+    assert "Findings (1)" in shown
+    fit(chain(1), ka.ActivationMonitor(verbose=0))
+    assert capsys.readouterr().out == ""
+
+
+def with_batch_norm(model):
+    """The poisoned chain with moving averages behind the fault."""
+    inputs, flag = model.inputs
+    x = keras.layers.BatchNormalization(name="norm")(model.output)
+    return keras.Model([inputs, flag], keras.layers.Dense(1, name="last")(x))
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_clip_drops_the_bad_update_whole(jit, backward):
+    good, bad = (with_batch_norm(chain(1, backward=backward)) for _ in range(2))
+    data = batches()
+
+    def steps(first, last):
+        rows = slice(BATCH * first, BATCH * last)
+        return [v[rows] for v in data[0]], data[1][rows]
+
+    # XLA rounds a guarded update differently in the last digit, a healthy one too.
+    twin = ka.ActivationMonitor(on_nonfinite="clip", verbose=0) if jit else None
+    fit(good, twin, jit=jit, data=steps(0, BAD_STEP - 1))
+    monitor = ka.ActivationMonitor(on_nonfinite="clip", verbose=0)
+    history = fit(bad, monitor, jit=jit, data=steps(0, BAD_STEP))
+    assert_same(state(good), state(bad))
+    (finding,) = monitor.findings
+    assert (finding.step, finding.action) == (BAD_STEP, "clip")
+    assert np.isfinite(history.history["loss"]).all()
+    # The run goes on, and learns.
+    model_state = state(bad)
+    bad.fit(*steps(BAD_STEP, STEPS), batch_size=BATCH, verbose=0, callbacks=[monitor])
+    assert int(bad.optimizer.iterations) == STEPS - 1
+    assert not np.array_equal(model_state[0], bad.weights[0].numpy())
+    assert all(np.isfinite(v).all() for v in state(bad))
+    assert monitor.findings == []
+
+
+def test_clip_leaves_a_healthy_run_alone():
+    states = []
+    for monitor in (
+        None,
+        ka.ActivationMonitor(
+            on_nonfinite="clip", on_exploding_gradient="clip", verbose=0, every=2
+        ),
+    ):
+        model = chain()
+        fit(model, monitor)
+        states.append(state(model))
+    assert_same(*states)
+
+
+def test_clip_limits_later_gradients_to_what_was_usual():
+    """After a dropped update the global norm stays at the mean of the healthy steps."""
+    rate = 0.1
+    model = chain(1)
+    monitor = ka.ActivationMonitor(on_nonfinite="clip", verbose=0)
+    data, y = batches()
+    model.compile(keras.optimizers.SGD(rate), "mse")
+    norms, weights = [], [v.numpy() for v in model.weights]
+
+    class Norms(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            now = [v.numpy() for v in model.weights]
+            update = [(a - b) / rate for a, b in zip(weights, now, strict=True)]
+            norms.append(np.sqrt(sum((u**2).sum() for u in update)))
+            weights[:] = now
+
+    y[BATCH * BAD_STEP :] *= 50  # far larger gradients after the bad step
+    model.fit(
+        data,
+        y,
+        batch_size=BATCH,
+        verbose=0,
+        shuffle=False,
+        callbacks=[monitor, Norms()],
+    )
+    assert norms[BAD_STEP - 1] == 0
+    usual = np.mean(norms[: BAD_STEP - 1])
+    assert norms[BAD_STEP] == pytest.approx(usual, rel=1e-3)
+    assert norms[BAD_STEP + 1] <= usual * 1.001
+
+
+def test_clip_drops_an_exploding_update(jit):
+    x = np.random.default_rng(0).normal(size=(15 * BATCH, 4)).astype("float32")
+    y = x[:, :1].copy()
+    y[14 * BATCH :] = 1e7
+    states = []
+    for rows, monitor in (
+        (14 * BATCH, None),
+        (15 * BATCH, ka.ActivationMonitor(on_exploding_gradient="clip", verbose=0)),
+    ):
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, name="only")])
+        keras.utils.set_random_seed(0)
+        model.build()
+        for variable in model.weights:
+            variable.assign(keras.ops.ones_like(variable) * 0.1)
+        fit(model, monitor, jit=jit, optimizer="sgd", data=(x[:rows], y[:rows]))
+        states.append(state(model))
+    assert_same(*states)
+    (finding,) = monitor.findings
+    assert (finding.rule, finding.step) == ("exploding_gradient", 15)
+    assert finding.layer.endswith("only")
+    assert finding.action == "clip"
+    assert finding.value > finding.threshold
