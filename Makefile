@@ -11,7 +11,7 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed  ## watch a run fall ill and recover, on real data, in about a minute
-	@$(VENV)/bin/keras-activations demo
+	@TF_CPP_MIN_LOG_LEVEL=3 $(VENV)/bin/keras-activations demo
 
 test: $(VENV)/.installed  ## run the tests and the examples in the docstrings
 	@$(VENV)/bin/python -m pytest
@@ -26,7 +26,8 @@ lint: $(VENV)/.installed  ## check style, types and the direction of imports
 	@$(VENV)/bin/lint-imports
 
 notebooks: $(VENV)/.installed  ## execute the notebooks and save their output in place
-	@$(VENV)/bin/python -m nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	@$(VENV)/bin/python -m nbconvert --to notebook --execute --inplace \
+		--ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 bench: $(VENV)/.installed  ## measure overhead and detection against the peers
 	@$(VENV)/bin/python -m benchmarks

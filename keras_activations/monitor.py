@@ -1,21 +1,21 @@
 """`ActivationMonitor`: wiring, schedule and Keras hooks."""
 
 import contextlib
-import difflib
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_activations._version import __version__
 from keras_activations.actions.responses import action_name, check_action, respond
-from keras_activations.health.finding import RULES
-from keras_activations.health.rules import default_rules
+from keras_activations.health.rules import check_rules
 from keras_activations.session import Session
 from keras_activations.telemetry.selection import selector
 from keras_activations.writers import (
     RunDescription,
     TensorBoardWriter,
     check_log_dir,
+    check_metadata,
     print_report,
     render_report,
 )
@@ -99,24 +99,24 @@ class ActivationMonitor(keras.callbacks.Callback):
         self.log_dir = check_log_dir(log_dir)
         self.layers = layers
         self.every = every
-        self.rules = _check_rules(rules)
-        self.actions = {
-            "nonfinite": check_action("nonfinite", on_nonfinite),
-            "saturation": check_action("saturation", on_saturation),
-            "dead_units": check_action("dead_units", on_dead_units),
-            "vanishing_gradient": check_action(
-                "vanishing_gradient", on_vanishing_gradient
-            ),
-            "exploding_gradient": check_action(
-                "exploding_gradient", on_exploding_gradient
-            ),
+        self.rules = check_rules(rules)
+        actions = {
+            "nonfinite": on_nonfinite,
+            "saturation": on_saturation,
+            "dead_units": on_dead_units,
+            "vanishing_gradient": on_vanishing_gradient,
+            "exploding_gradient": on_exploding_gradient,
         }
-        self.metadata = _check_metadata(metadata)
+        self.actions = {
+            rule: check_action(rule, action) for rule, action in actions.items()
+        }
+        self.metadata = check_metadata(metadata)
         self.verbose = verbose
         self.findings = []
         self.stats = {}
         self._epoch = 0
-        self._session = None
+        self._last_step = 0
+        self._session: Any = None  # a `Session` once training begins
         self._writer = None if log_dir is None else TensorBoardWriter(log_dir)
         self._described = False
 
@@ -131,15 +131,11 @@ class ActivationMonitor(keras.callbacks.Callback):
     # Keras hooks
 
     def on_train_begin(self, logs=None):
-        if self._session is not None and self._session.attached:
-            if self._session.model is self.model:
-                return  # the same monitor twice in one list of callbacks
-            raise ValueError(
-                "This ActivationMonitor is attached to the model "
-                f"{self._session.model.name!r} already, and that training has not "
-                f"ended. Received: model={self.model.name!r}"
-            )
-        self._begin(self.model, self.model.optimizer)
+        if self._attached and self._session.model is self.model:
+            return  # the same monitor twice in one list of callbacks
+        if self._attached:  # another model's `fit` broke off where no hook of ours ran
+            self._session.detach()
+        self._begin(self.model, getattr(self.model, "optimizer", None))
         self._session.attach_to_fit(self._on_status, self._close_writer)
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -151,7 +147,7 @@ class ActivationMonitor(keras.callbacks.Callback):
             logs.update(self._session.epoch_logs(self.stats))
 
     def on_train_end(self, logs=None):
-        if self._session.attached:
+        if self._attached:
             self._session.detach()
             self._print_report()
 
@@ -185,20 +181,25 @@ class ActivationMonitor(keras.callbacks.Callback):
         ```
         """
         if not isinstance(model, keras.Model):
-            raise ValueError(f"`model` must be a keras.Model. Received: model={model!r}")
+            raise ValueError(
+                f"`model` must be a keras.Model. Received: model={model!r}"
+            )
         if not model.built:
             raise ValueError(
                 "`model` must be built: call it once on a batch, or `model.build(shape)`. "
                 f"Received: model={model.name!r}, not built"
             )
-        if self._session is not None and self._session.attached:
+        if self._attached and not self._session.detach():
             raise ValueError(
-                "This ActivationMonitor is attached to a model already. "
+                "This ActivationMonitor is attached to a loop already. "
                 f"Received: model={model.name!r}"
             )
-        self._begin(model, optimizer or model.optimizer)
+        if optimizer is None:
+            optimizer = getattr(model, "optimizer", None)
+        self._begin(model, optimizer)
         try:
             with self._session.attach_to_loop():
+                self._last_step = self._session.probe.step
                 yield self
         finally:
             self._close_writer()
@@ -213,7 +214,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         Raises:
             RuntimeError: outside `attach`, or when no step was counted.
         """
-        if self._session is None or not self._session.attached:
+        if not self._attached:
             raise RuntimeError("`step` belongs inside `with monitor.attach(model):`.")
         if self._session.probe.step == self._last_step:
             raise RuntimeError(
@@ -225,6 +226,10 @@ class ActivationMonitor(keras.callbacks.Callback):
 
     # What comes of a step
 
+    @property
+    def _attached(self):
+        return self._session is not None and self._session.attached
+
     def _begin(self, model, optimizer):
         self.findings, self.stats = [], {}
         known = self._session
@@ -233,7 +238,6 @@ class ActivationMonitor(keras.callbacks.Callback):
             self._session = Session(
                 model, optimizer, self.every, self.layers, self.rules, self.actions
             )
-        self._last_step = self._session.probe.step
         self._described = False
 
     def _on_status(self, status):
@@ -290,35 +294,3 @@ class ActivationMonitor(keras.callbacks.Callback):
     def _close_writer(self):
         if self._writer is not None:
             self._writer.close()
-
-
-def _check_rules(rules):
-    if rules is None:
-        return default_rules()
-    rules = list(rules)
-    for rule in rules:
-        name = getattr(rule, "name", rule)
-        if name in RULES and callable(getattr(rule, "judge", None)):
-            continue
-        close = difflib.get_close_matches(str(name), RULES, n=2)
-        hint = f" Close matches: {close}." if close else ""
-        raise ValueError(
-            "`rules` must be rule objects of `keras_activations.rules`, whose names are "
-            f"{', '.join(RULES)}.{hint} Received: {rule!r}"
-        )
-    names = [rule.name for rule in rules]
-    if len(set(names)) < len(names):
-        raise ValueError(f"`rules` must hold each rule once. Received: {names}")
-    return rules
-
-
-def _check_metadata(metadata):
-    metadata = {} if metadata is None else metadata
-    if not isinstance(metadata, dict) or not all(
-        isinstance(item, str) for pair in metadata.items() for item in pair
-    ):
-        raise ValueError(
-            f"`metadata` must be a dict of str to str. Received: metadata={metadata!r}"
-        )
-    return dict(metadata)
-

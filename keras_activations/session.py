@@ -75,8 +75,8 @@ class Session:
         self.attached = True
 
     def detach(self):
-        """Leaves `fit`; the model is as it was."""
-        self._fit.detach()
+        """Leaves `fit`, the model as it was. Gives False inside a loop by hand."""
+        return self._fit.detach()
 
     @contextlib.contextmanager
     def attach_to_loop(self):

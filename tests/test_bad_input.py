@@ -150,6 +150,16 @@ def test_a_pattern_that_matches_nothing(untouched, pattern, message, tmp_path):
         pytest.fail("attached")
 
 
+def test_a_pattern_that_matches_a_composite_only():
+    # What it puts out is its last layer's; that nothing at all is sampled is no answer.
+    block = keras.Sequential(
+        [keras.layers.Dense(3, "tanh", name="inside")], name="block"
+    )
+    monitor = ka.ActivationMonitor(layers=["block"], verbose=0)
+    fit(make_model(block), monitor)
+    assert any(stats.count for stats in monitor.stats.values())
+
+
 @pytest.mark.parametrize("other", [None, object(), keras.layers.Dense(1), 3])
 def test_what_is_no_keras_model(other, tmp_path):
     monitor = ka.ActivationMonitor(tmp_path / "logs")
@@ -312,3 +322,34 @@ def test_a_layer_that_never_runs(layers):
     counts = {path.split("/")[-1]: stats.count for path, stats in monitor.stats.items()}
     assert counts["hidden"] == (0 if layers == ["unused"] else 12)
     assert "unused" not in counts
+
+
+def test_sequences_of_another_length():
+    inputs = keras.Input((None,), dtype="int32")
+    x = keras.layers.Embedding(5, 3)(inputs)
+    x = keras.layers.Permute((2, 1))(x)  # the last axis is of no fixed size
+    x = keras.layers.GlobalAveragePooling1D(data_format="channels_first")(x)
+    model = keras.Model(inputs, keras.layers.Dense(1, "tanh", name="head")(x))
+    model.compile("sgd", "mse")
+    monitor = ka.ActivationMonitor(every=1, verbose=0)
+    for length in (4, 6, 7):
+        x = np.arange(8 * length).reshape(8, length) % 5
+        fit(model, monitor, x=x)
+        assert monitor.stats["head"].count == 4
+
+
+def test_layers_that_run_only_at_times():
+    class Toggled(WithUnused):
+        more = False
+
+        def call(self, x):
+            x = self.hidden(x)
+            return (self.unused(x) if self.more else x)[:, :1]
+
+    model = Toggled()
+    model.compile("sgd", "mse")
+    monitor = ka.ActivationMonitor(every=1, verbose=0)
+    fit(model, monitor)
+    model.more = True
+    fit(model, monitor, y=Y.astype("int32"))  # another dtype: traced again
+    assert [path.split("/")[-1] for path in monitor.stats][:2] == ["hidden", "unused"]

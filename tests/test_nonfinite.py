@@ -150,7 +150,11 @@ def test_loss():
 def test_overflow_of_a_sum_is_no_finding():
     """Finite outputs whose sum overflows trip the sentinel, but are counted exactly."""
     keras.utils.set_random_seed(0)
-    layers = [keras.Input((4,)), keras.layers.Rescaling(3e38), keras.layers.Rescaling(0.0)]
+    layers = [
+        keras.Input((4,)),
+        keras.layers.Rescaling(3e38),
+        keras.layers.Rescaling(0.0),
+    ]
     model = keras.Sequential([*layers, keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     monitor = ka.ActivationMonitor(every=1, layers="all", verbose=0)
@@ -297,7 +301,9 @@ def test_clip_drops_an_exploding_update(jit):
         (14 * BATCH, None),
         (15 * BATCH, ka.ActivationMonitor(on_exploding_gradient="clip", verbose=0)),
     ):
-        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, name="only")])
+        model = keras.Sequential(
+            [keras.Input((4,)), keras.layers.Dense(1, name="only")]
+        )
         keras.utils.set_random_seed(0)
         model.build()
         for variable in model.weights:

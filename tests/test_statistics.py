@@ -76,8 +76,12 @@ def test_distributions(digits, jit):
     for path in ("tanh", "relu", "linear", "swish", "head"):
         assert_describes(stats[path], values[path])
     tanh = values["tanh"]
-    assert stats["tanh"].saturation_low == pytest.approx((tanh < -0.98).mean(), abs=2e-3)
-    assert stats["tanh"].saturation_high == pytest.approx((tanh > 0.98).mean(), abs=2e-3)
+    assert stats["tanh"].saturation_low == pytest.approx(
+        (tanh < -0.98).mean(), abs=2e-3
+    )
+    assert stats["tanh"].saturation_high == pytest.approx(
+        (tanh > 0.98).mean(), abs=2e-3
+    )
     assert stats["tanh"].saturation > 0.05
     assert stats["tanh"].dead_units is None
     dead = (values["relu"] <= 0).all(axis=0)
@@ -174,7 +178,9 @@ def test_window_spans_the_steps_between_two_samples(digits, jit):
 def test_several_steps_in_one_execution(digits):
     model = network()
     model.compile(
-        keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy", steps_per_execution=4
+        keras.optimizers.SGD(0.0),
+        "sparse_categorical_crossentropy",
+        steps_per_execution=4,
     )
     monitor = ka.ActivationMonitor(every=1, verbose=0)
     x, y = digits

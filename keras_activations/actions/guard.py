@@ -12,9 +12,10 @@ class UpdateGuard:
     """Drops updates that would do harm, and clips those that follow.
 
     An update is bad when its gradients are not finite or, with `exploding`, when
-    their global norm leaps above what the run has shown. A bad update leaves
-    weights, moving statistics, optimizer slots and iterations as they were. From the first one on, gradients are clipped to the mean global norm of
-    the healthy steps before it. Until then they are not touched.
+    their global norm leaps above what the run has shown. A bad update leaves weights,
+    moving statistics, optimizer slots and iterations as they were. From the first one
+    on, gradients are clipped to the mean global norm of the healthy steps before it.
+    Until then they are not touched.
 
     Args:
         model: the `keras.Model` that is trained.

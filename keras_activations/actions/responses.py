@@ -49,7 +49,9 @@ def check_action(rule, action):
 
 def action_name(action):
     """How a finding names an action; a callable by its own name."""
-    return action if isinstance(action, str) else getattr(action, "__name__", "callable")
+    return (
+        action if isinstance(action, str) else getattr(action, "__name__", "callable")
+    )
 
 
 def respond(finding, action, model):

@@ -200,7 +200,7 @@ def stable_gelu(x, approximate=False):
 
 def check_clip(limit, outside_gradient):
     """Raises ValueError unless both are options of `clipped_tanh`."""
-    if not (isinstance(limit, numbers.Real) and 0 < limit < math.inf):
+    if not (isinstance(limit, numbers.Real) and 0 < float(limit) < math.inf):
         raise ValueError(
             f"`limit` must be a positive, finite number. Received: limit={limit!r}"
         )

@@ -7,6 +7,7 @@ the function's greatest slope. The flat side of a rectifier is its floor instead
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -73,7 +74,7 @@ def region_of(activation):
                 return _LAYERS[kind](activation)
         return region_of(_applied(activation))
     function, keywords = _unwrap(activation)
-    row = _ROWS.get(getattr(function, "__name__", None))
+    row: Any = _ROWS.get(getattr(function, "__name__", ""))
     # By name and home: `tf.nn.relu` is as good as Keras's, a user's `relu` is not.
     home = (getattr(function, "__module__", None) or "").split(".")[0]
     if row is None or home not in ("keras", "keras_activations", "tensorflow"):

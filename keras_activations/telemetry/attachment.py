@@ -19,8 +19,7 @@ class FitAttachment:
     def __init__(self, model, probe):
         self.model = model
         self._probe = probe
-        self._on_status = None
-        self._on_detach = None
+        self._on_status = self._on_detach = _nothing
         self._plain = None
         self._monitored = None
         self.attached = False
@@ -56,14 +55,19 @@ class FitAttachment:
         self.attached = True
 
     def detach(self):
-        """Gives the model its own train function back; twice does no harm."""
+        """Gives the model its own train function back; twice does no harm.
+
+        Returns:
+            bool: was it attached?
+        """
         if not self.attached:
-            return
+            return False
         self.attached = False
         vars(self.model).pop("make_train_function", None)
         if self.model.train_function is self._monitored:  # not after a new `compile`
             self.model.train_function = self._plain
         self._on_detach()
+        return True
 
     def _make_train_function(self, force=False):
         self.detach()
@@ -92,3 +96,7 @@ class FitAttachment:
             return logs
 
         return train_function
+
+
+def _nothing(*args):
+    pass

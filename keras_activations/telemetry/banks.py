@@ -14,7 +14,9 @@ from keras_activations.telemetry import sampling
 from keras_activations.telemetry.layouts import Layout
 
 UPDATE_SAMPLE = 2**14
-SHIFT = 0.7548776662466927  # 1 / plastic number: irrational, unrelated to the golden mean
+SHIFT = (
+    0.7548776662466927  # 1 / plastic number: irrational, unrelated to the golden mean
+)
 
 
 class Bank:

@@ -48,7 +48,9 @@ def watch(record, bank, layers):
         return
 
     def count():
-        bank.add_faults(record.step, tf.stack([_counts(tensors) for tensors in sources]))
+        bank.add_faults(
+            record.step, tf.stack([_counts(tensors) for tensors in sources])
+        )
         return tf.constant(True)
 
     healthy = tf.reduce_all(tf.math.is_finite(tf.stack(sentinels)))

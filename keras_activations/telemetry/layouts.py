@@ -116,7 +116,8 @@ def _units(calls):
 
 
 def _unique(names):
-    given, seen = [], {}
+    given: list[str] = []
+    seen: dict[str, int] = {}
     for name in names:
         seen[name] = seen.get(name, 0) + 1
         given.append(name if seen[name] == 1 else f"{name}#{seen[name]}")

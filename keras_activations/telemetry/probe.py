@@ -197,7 +197,7 @@ class Probe:
 
 
 def _by_layer(outputs):
-    calls = {}
+    calls: dict = {}
     for layer, tensor in outputs:
         calls.setdefault(id(layer), (layer, []))[1].append(tensor)
     return list(calls.values())

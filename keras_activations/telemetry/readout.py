@@ -170,14 +170,15 @@ def _distribution(entry, moments, extremes, counts, limits):
         "zero_fraction": float(moments["zeros"] / count),
         "dead": dead,
         "histogram": Histogram(
-            edges=np.linspace(*limits, len(counts) + 1), counts=counts.astype(np.int64)
+            edges=np.linspace(limits[0], limits[1], len(counts) + 1),
+            counts=counts.astype(np.int64),
         ),
     }
 
 
 def _weights(reading, totals):
     samples = reading.flags[2]
-    found = {}
+    found: dict[str, list[WeightStats]] = {}
     for entry, peak, squares in zip(
         reading.layout.weights, reading.gradients, reading.weights, strict=True
     ):

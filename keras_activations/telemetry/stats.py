@@ -117,7 +117,7 @@ class LayerStats:
     @property
     def saturation(self):
         """Share of values on either flat, bounded side, in [0, 1]."""
-        if self.saturation_low is None:
+        if self.saturation_low is None or self.saturation_high is None:
             return None
         return self.saturation_low + self.saturation_high
 

@@ -9,6 +9,7 @@ step is being traced, or run eagerly; afterwards the layers are as they were.
 import contextlib
 import functools
 import threading
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -84,8 +85,9 @@ class Taps:
         self._model = model
         self._on_apply = on_apply
         self._records = threading.local()  # a replica is traced in a thread of its own
-        self.on_call = None  # `(training)`, before a call of the model
-        self.on_return = None  # after it
+        # In a loop by hand: `(training)` before a call of the model, and after it.
+        self.on_call: Callable | None = None
+        self.on_return: Callable | None = None
         self._lock = threading.RLock()
         self._users = 0
         self._tapped = set()
@@ -129,9 +131,7 @@ class Taps:
     def _replace(self, owner, name, tap):
         # Straight into __dict__: Keras and TensorFlow track attributes set otherwise.
         attributes = vars(owner)
-        self._replaced.append(
-            (owner, name, name in attributes, attributes.get(name))
-        )
+        self._replaced.append((owner, name, name in attributes, attributes.get(name)))
         attributes[name] = tap
 
     def _tap_layer(self, layer):
@@ -143,8 +143,8 @@ class Taps:
 
         @functools.wraps(call)
         def tapped(*args, **kwargs):
-            outermost = layer is self._model and self.on_call is not None
-            if outermost:
+            outermost = layer is self._model
+            if outermost and self.on_call:
                 self.on_call(kwargs.get("training"))
             if self.record is None:
                 return call(*args, **kwargs)
@@ -154,7 +154,7 @@ class Taps:
                     self._tap_layer(sublayer)
             output = call(*args, **kwargs)
             self._note(layer, output)
-            if outermost:
+            if outermost and self.on_return:
                 self.on_return()
             return output
 

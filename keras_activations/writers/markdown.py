@@ -40,6 +40,22 @@ class RunDescription:
     metadata: Mapping = dataclasses.field(default_factory=dict)
 
 
+def check_metadata(metadata):
+    """The user's metadata as a dict of its own; None stands for none.
+
+    Raises:
+        ValueError: unless keys and values are str.
+    """
+    metadata = {} if metadata is None else metadata
+    if not isinstance(metadata, dict) or not all(
+        isinstance(item, str) for pair in metadata.items() for item in pair
+    ):
+        raise ValueError(
+            f"`metadata` must be a dict of str to str. Received: metadata={metadata!r}"
+        )
+    return dict(metadata)
+
+
 def describe_run(description, glossary=()):
     """Markdown that says what is monitored, and how to read the charts.
 

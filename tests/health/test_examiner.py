@@ -6,7 +6,7 @@ import pytest
 from keras_activations.health import rules
 from keras_activations.health.examiner import OVERFLOWS_ALLOWED, Examiner
 from keras_activations.health.finding import RULES
-from keras_activations.telemetry.banks import LayerEntry, Layout, WeightEntry
+from keras_activations.telemetry.layouts import LayerEntry, Layout, WeightEntry
 from keras_activations.telemetry.readout import Fault
 from keras_activations.telemetry.stats import LayerStats, WeightStats, Window
 

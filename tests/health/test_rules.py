@@ -257,6 +257,13 @@ def test_every_dropped_update_is_a_finding_and_no_history():
     assert finding.threshold == 100.0
 
 
+def test_gradients_that_are_not_finite_are_another_rules():
+    sick = WeightStats("a/kernel", 1e9, gradient_nan_count=1)
+    layers = [LayerStats("a", weights=(sick,)), *norms(b=1e-9, c=1.0)]
+    assert run(rules.ExplodingGradient(), [layers])[0] == [[]]
+    assert run(rules.VanishingGradient(patience=1), [layers])[0] == [["b"]]
+
+
 # Non-finite values
 
 

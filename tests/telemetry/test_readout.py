@@ -11,7 +11,8 @@ import tensorflow as tf
 from hypothesis import example, given
 
 from keras_activations.activations.regions import Region, region_of
-from keras_activations.telemetry.banks import Bank, LayerEntry, Layout, WeightEntry
+from keras_activations.telemetry.banks import Bank
+from keras_activations.telemetry.layouts import LayerEntry, Layout, WeightEntry
 from keras_activations.telemetry.readout import first_fault, layer_stats, next_ranges
 from keras_activations.telemetry.sampling import BINS, settle_ranges
 from keras_activations.telemetry.stats import Histogram, LayerStats, WeightStats

@@ -1,0 +1,140 @@
+"""Rules on gradients: vanishing and exploding."""
+
+import math
+import statistics
+
+from keras_activations.health.streaks import (
+    check_patience,
+    check_share,
+    finding_at,
+    report,
+)
+
+
+class VanishingGradient:
+    """A layer's gradient is lost beside that of the layer with the greatest one.
+
+    Args:
+        ratio: float in (0, 1), the layer's gradient norm over the greatest of all
+            layers below which it is lost. Defaults to 1e-4.
+        patience: int >= 1, consecutive windows before it is a finding.
+            Defaults to 3.
+    """
+
+    name = "vanishing_gradient"
+
+    def __init__(self, ratio=1e-4, patience=3):
+        self.ratio = check_share("ratio", ratio)
+        self.patience = check_patience(patience)
+
+    def thresholds(self):
+        return {"gradient ratio": self.ratio, "windows": self.patience}
+
+    def judge(self, window, state):
+        norms = _gradient_norms(window)
+        greatest = max(norms.values(), default=0.0)
+        ill = {}
+        if greatest > 0 and math.isfinite(greatest):
+            ill = {
+                path: norm / greatest
+                for path, norm in norms.items()
+                if norm < self.ratio * greatest
+            }
+        return report(self, window, state, ill, self.ratio, self._message)
+
+    def _message(self, stats, value):
+        size = f"{value:.1e} of the greatest layer's" if value else "exactly 0"
+        return (
+            f"its gradient is {size}, so it hardly learns: use ReLU-like "
+            "activations, larger initial weights, normalisation or skip connections."
+        )
+
+
+class ExplodingGradient:
+    """The gradient leaps far above what this run has shown, or any sane size.
+
+    Args:
+        factor: float > 1, how many times the median norm of the last windows is
+            too much. Defaults to 100.
+        floor: float > 0, a norm below which nothing is an explosion.
+            Defaults to 100.
+        limit: float > 0, a norm that is always one. Defaults to 1e8.
+        history: int >= 3, windows remembered. Defaults to 20.
+    """
+
+    name = "exploding_gradient"
+
+    def __init__(self, factor=100.0, floor=100.0, limit=1e8, history=20):
+        for option, value, least in (
+            ("factor", factor, 1),
+            ("floor", floor, 0),
+            ("limit", limit, 0),
+        ):
+            if not (value > least and math.isfinite(value)):
+                raise ValueError(
+                    f"`{option}` must be a finite number greater than {least}. "
+                    f"Received: {option}={value}"
+                )
+        if history < 3:
+            raise ValueError(f"`history` must be >= 3. Received: history={history}")
+        self.factor = float(factor)
+        self.floor = float(floor)
+        self.limit = float(limit)
+        self.history = int(history)
+
+    def thresholds(self):
+        return {
+            "times the usual norm": self.factor,
+            "and above": self.floor,
+            "or above": self.limit,
+        }
+
+    def judge(self, window, state):
+        norms = _gradient_norms(window)
+        past, reported = state or ((), False)
+        if not norms:
+            return [], (past, reported)
+        value = math.hypot(*norms.values())
+        threshold = self._threshold(past)
+        if not value > threshold:
+            return [], ((*past, value)[-self.history :], False)
+        if reported:
+            return [], (past, True)
+        return [self._explosion(window, norms, threshold)], (past, True)
+
+    def judge_dropped(self, window, state):
+        """Judges a window in which an update was held back for its size.
+
+        Every such update is a finding; the window does not count as history.
+        """
+        norms = _gradient_norms(window)
+        past, _ = state or ((), False)
+        if not norms:
+            return [], (past, True)
+        return [self._explosion(window, norms, self._threshold(past))], (past, True)
+
+    def _threshold(self, past):
+        if len(past) < 3:
+            return self.limit
+        usual = max(self.factor * statistics.median(past), self.floor)
+        return min(usual, self.limit)
+
+    def _explosion(self, window, norms, threshold):
+        value = math.hypot(*norms.values())
+        message = (
+            f"the gradient norm of all layers together is {value:.1e}, the greatest "
+            f"share of it here, where {threshold:.1e} is the limit: lower the learning "
+            "rate, clip gradients (`global_clipnorm`) or scale the targets."
+        )
+        worst = max(norms, key=norms.get)
+        return finding_at(self, window, worst, value, threshold, message)
+
+
+def _gradient_norms(window):
+    """Norms of the gradients; those that are not finite are another rule's."""
+    return {
+        path: stats.gradient_norm
+        for path, stats in window.layers.items()
+        if stats.gradient_norm is not None
+        and not any(w.gradient_nan_count or w.gradient_inf_count for w in stats.weights)
+    }

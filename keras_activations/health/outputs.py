@@ -1,0 +1,95 @@
+"""Rules on what layers put out: saturation and dead units."""
+
+import numpy as np
+
+from keras_activations.health.streaks import (
+    Streaks,
+    check_patience,
+    check_share,
+    new_findings,
+    report,
+)
+
+
+class Saturation:
+    """Too many outputs on a flat, bounded side of the activation.
+
+    Outputs of the model are left out: a classifier that is sure of itself is
+    saturated there, and rightly so.
+
+    Args:
+        threshold: float in (0, 1], share of saturated outputs that is too much.
+            Defaults to 0.5.
+        patience: int >= 1, consecutive windows before it is a finding.
+            Defaults to 3.
+    """
+
+    name = "saturation"
+
+    def __init__(self, threshold=0.5, patience=3):
+        self.threshold = check_share("threshold", threshold)
+        self.patience = check_patience(patience)
+
+    def thresholds(self):
+        return {"saturated share": self.threshold, "windows": self.patience}
+
+    def judge(self, window, state):
+        ill = {
+            path: stats.saturation
+            for path, stats in window.layers.items()
+            if stats.saturation is not None
+            and not stats.is_output
+            and stats.saturation > self.threshold
+        }
+        return report(self, window, state, ill, self.threshold, self._message)
+
+    def _message(self, stats, value):
+        return (
+            f"{value:.0%} of the outputs are saturated, so almost no gradient passes "
+            f"the {stats.activation}: scale the inputs, start from smaller weights, "
+            "normalise before this layer or lower the learning rate."
+        )
+
+
+class DeadUnits:
+    """Too many units at the floor of their activation for every input.
+
+    A unit counts once it was dead in `patience` windows running.
+
+    Args:
+        threshold: float in (0, 1], share of dead units that is too much.
+            Defaults to 0.5.
+        patience: int >= 1, consecutive windows. Defaults to 3.
+    """
+
+    name = "dead_units"
+
+    def __init__(self, threshold=0.5, patience=3):
+        self.threshold = check_share("threshold", threshold)
+        self.patience = check_patience(patience)
+
+    def thresholds(self):
+        return {"dead share": self.threshold, "windows": self.patience}
+
+    def judge(self, window, state):
+        streaks, reported = state or Streaks({}, frozenset())
+        lengths, ill = {}, {}
+        for path, stats in window.layers.items():
+            if stats.dead is None:
+                continue
+            length = np.where(stats.dead, streaks.get(path, 0) + 1, 0)
+            lengths[path] = length
+            share = float(np.mean(length >= self.patience))
+            if share > self.threshold:
+                ill[path] = share
+        findings = new_findings(
+            self, window, ill, reported, self.threshold, self._message
+        )
+        return findings, Streaks(lengths, frozenset(ill))
+
+    def _message(self, stats, value):
+        return (
+            f"{value:.0%} of its {stats.units} units have been at zero for every input "
+            "and no longer learn: lower the learning rate, check for large negative "
+            "biases, or use an activation that is not flat there."
+        )
