@@ -36,7 +36,7 @@ class ActivationMonitor(keras.callbacks.Callback):
             list of names, paths or glob patterns, or a callable `layer -> bool`. NaN
             and Inf are counted for every layer whatever is chosen here.
         every: int >= 1, training steps between two samples of the distributions.
-            Defaults to 50. The first step is always sampled. NaN and Inf are counted
+            Defaults to 50. The first step of a fit is always sampled. NaN and Inf are counted
             in every step.
         on_nonfinite: what to do about NaN or Inf: `"ignore"`, `"warn"`, `"stop"`
             (default), `"raise"` (a `FindingError`), `"clip"` (drop the update, and clip

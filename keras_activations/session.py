@@ -11,7 +11,7 @@ from keras_activations.actions.responses import action_name
 from keras_activations.health.examiner import Examiner
 from keras_activations.health.finding import Finding
 from keras_activations.health.rules import ExplodingGradient
-from keras_activations.telemetry.attachment import FitAttachment
+from keras_activations.telemetry.attachment import FitAttachment, loop_attachment
 from keras_activations.telemetry.probe import Probe
 from keras_activations.telemetry.readout import first_fault, layer_stats, next_ranges
 from keras_activations.telemetry.selection import check_patterns, selector
@@ -82,16 +82,12 @@ class Session:
     def attach_to_loop(self):
         """Watches a training loop written by hand while the context is open."""
         self._begin()
-        self.attached = True
-        # `train_on_batch` then traces a function anew, with the taps in place.
-        plain = self.model.train_function
-        self.model.train_function = None
-        try:
-            with self.probe.watching_calls():
+        with loop_attachment(self.model, self.probe):
+            self.attached = True
+            try:
                 yield
-        finally:
-            self.model.train_function = plain
-            self.attached = False
+            finally:
+                self.attached = False
 
     def begin_epoch(self):
         """A new epoch: the counts for its logs start at 0."""
@@ -105,7 +101,9 @@ class Session:
         """
         if self.optimizer is not None:
             done = int(keras.ops.convert_to_numpy(self.optimizer.iterations))
-            self.probe.step = max(self.probe.step, done)
+            if done > self.probe.step:
+                self.probe.step = done
+                self.probe.restart_sampling()
 
     def examine(self, epoch):
         """Reads and judges what was counted since the last time.
@@ -159,6 +157,7 @@ class Session:
         for bank in self.probe.banks.values():
             bank.reset()
         self.synchronise()
+        self.probe.restart_sampling()
 
     def _add_totals(self, reading):
         for source, counts in zip(

@@ -1,4 +1,4 @@
-"""What every test shares: a quiet TensorFlow, a seed, a clean session, XLA on and off."""
+"""What every test shares: a quiet TensorFlow, a seed, clean sessions, XLA on and off."""
 
 import os
 
@@ -15,9 +15,14 @@ hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.fixture(autouse=True)
-def seeded_session():
-    """Same seed before each test; no layer names or graphs left over after it."""
+def seeded():
+    """Same seed before each test."""
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def fresh_session():
+    """No graphs left over from one module to the next; each clearing takes half a second."""
     yield
     keras.backend.clear_session()
 

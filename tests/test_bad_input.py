@@ -212,7 +212,7 @@ def test_attaching_twice():
     model = make_model()
     with (
         monitor.attach(model),
-        pytest.raises(ValueError, match="attached to a model already"),
+        pytest.raises(ValueError, match="attached to a .*already"),
         monitor.attach(model),
     ):
         pytest.fail("attached")
@@ -275,8 +275,8 @@ def test_no_window_yet(tmp_path):
     model = make_model()
     fit(model, monitor)
     assert len(monitor.stats) == 2
-    history = fit(model, monitor)  # steps 3 and 4: none of them is sampled
-    assert monitor.stats == {}
+    history = fit(model, monitor)  # shorter than `every`: its first step is sampled
+    assert len(monitor.stats) == 2
     assert isinstance(monitor.report(), str)
     assert [history.history[k] for k in ("saturation", "dead_units", "nonfinite")] == [
         *([0], [0], [0])

@@ -33,14 +33,11 @@ class VanishingGradient:
     def judge(self, window, state):
         norms = _gradient_norms(window)
         greatest = max(norms.values(), default=0.0)
-        ill = {}
+        ratios = {}
         if greatest > 0 and math.isfinite(greatest):
-            ill = {
-                path: norm / greatest
-                for path, norm in norms.items()
-                if norm < self.ratio * greatest
-            }
-        return report(self, window, state, ill, self.ratio, self._message)
+            ratios = {path: norm / greatest for path, norm in norms.items()}
+        lost, message = self.ratio, self._message
+        return report(self, window, state, ratios, lost.__gt__, lost, message)
 
     def _message(self, stats, value):
         size = f"{value:.1e} of the greatest layer's" if value else "exactly 0"

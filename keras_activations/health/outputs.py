@@ -8,6 +8,7 @@ from keras_activations.health.streaks import (
     check_share,
     new_findings,
     report,
+    still_reported,
 )
 
 
@@ -34,14 +35,13 @@ class Saturation:
         return {"saturated share": self.threshold, "windows": self.patience}
 
     def judge(self, window, state):
-        ill = {
+        shares = {
             path: stats.saturation
             for path, stats in window.layers.items()
-            if stats.saturation is not None
-            and not stats.is_output
-            and stats.saturation > self.threshold
+            if stats.saturation is not None and not stats.is_output
         }
-        return report(self, window, state, ill, self.threshold, self._message)
+        too_much, message = self.threshold, self._message
+        return report(self, window, state, shares, too_much.__lt__, too_much, message)
 
     def _message(self, stats, value):
         return (
@@ -73,19 +73,18 @@ class DeadUnits:
 
     def judge(self, window, state):
         streaks, reported = state or Streaks({}, frozenset())
-        lengths, ill = {}, {}
-        for path, stats in window.layers.items():
-            if stats.dead is None:
-                continue
-            length = np.where(stats.dead, streaks.get(path, 0) + 1, 0)
-            lengths[path] = length
-            share = float(np.mean(length >= self.patience))
-            if share > self.threshold:
-                ill[path] = share
+        lengths = {
+            path: np.where(stats.dead, streaks.get(path, 0) + 1, 0)
+            for path, stats in window.layers.items()
+            if stats.dead is not None
+        }
+        shares = {p: float(np.mean(n >= self.patience)) for p, n in lengths.items()}
+        ill = {path: share for path, share in shares.items() if share > self.threshold}
         findings = new_findings(
             self, window, ill, reported, self.threshold, self._message
         )
-        return findings, Streaks(lengths, frozenset(ill))
+        reported = still_reported(reported, ill, lengths)
+        return findings, Streaks(streaks | lengths, reported)
 
     def _message(self, stats, value):
         return (

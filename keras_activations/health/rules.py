@@ -42,10 +42,11 @@ def check_rules(rules):
     """
     if rules is None:
         return default_rules()
-    rules = list(rules)
+    if not isinstance(rules, (list, tuple)):
+        raise ValueError(f"`rules` must be a list of rules. Received: rules={rules!r}")
     for rule in rules:
         name = getattr(rule, "name", rule)
-        if name in RULES and callable(getattr(rule, "judge", None)):
+        if name in RULES and hasattr(rule, "judge") and not isinstance(rule, type):
             continue
         close = difflib.get_close_matches(str(name), RULES, n=2)
         hint = f" Close matches: {close}." if close else ""
@@ -56,4 +57,4 @@ def check_rules(rules):
     names = [rule.name for rule in rules]
     if len(set(names)) < len(names):
         raise ValueError(f"`rules` must hold each rule once. Received: {names}")
-    return rules
+    return list(rules)

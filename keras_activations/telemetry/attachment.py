@@ -5,7 +5,42 @@ long as the monitor is attached that attribute holds the monitored function, and
 nothing else on the model changes.
 """
 
+import contextlib
+import weakref
+
 import tensorflow as tf
+
+_IN_LOOPS: weakref.WeakSet = weakref.WeakSet()
+
+
+@contextlib.contextmanager
+def loop_attachment(model, probe):
+    """Watches a training loop written by hand while the context is open.
+
+    Raises:
+        ValueError: if another monitor is attached to the model.
+    """
+    _check_unwatched(model)
+    _IN_LOOPS.add(model)
+    # `train_on_batch` then traces a function anew, with the taps in place.
+    plain, model.train_function = model.train_function, None
+    try:
+        with probe.watching_calls():
+            yield
+    finally:
+        model.train_function = plain
+        _IN_LOOPS.discard(model)
+
+
+def _check_unwatched(model):
+    other = getattr(vars(model).get("make_train_function"), "__self__", None)
+    if isinstance(other, FitAttachment):
+        other.detach()
+    if isinstance(other, FitAttachment) or model in _IN_LOOPS:
+        raise ValueError(
+            "Another ActivationMonitor is attached to the model already; one is "
+            f"enough. Received: model={model.name!r}"
+        )
 
 
 class FitAttachment:
@@ -36,13 +71,7 @@ class FitAttachment:
             ValueError: if another monitor is attached to the model.
         """
         model = self.model
-        other = getattr(vars(model).get("make_train_function"), "__self__", None)
-        if isinstance(other, FitAttachment):
-            other.detach()
-            raise ValueError(
-                "Another ActivationMonitor is attached to the model already; one is "
-                f"enough. Received: model={model.name!r}"
-            )
+        _check_unwatched(model)
         self._on_status, self._on_detach = on_status, on_detach
         # A function traced in an earlier `fit` serves again, as Keras's own would.
         if self._monitored is None or model.train_function is not self._plain:

@@ -4,6 +4,7 @@ A bank belongs to the monitor, never to the user's model or optimizer, so that
 checkpoints and saved models stay the user's own.
 """
 
+import concurrent.futures
 import dataclasses
 import math
 
@@ -30,18 +31,22 @@ class Bank:
 
     def __init__(self, layout):
         self.layout = layout
-        sampled = layout.sampled
-        # `init_scope` lifts the variables out of the function being traced.
-        with tf.init_scope():
-            self.flags = _variable(np.zeros(3))
-            self._faults = _variable(np.zeros((2, len(layout.sources), 2)))
-            self._moments = _variable(np.zeros((len(sampled), len(sampling.MOMENTS))))
-            self._histograms = _variable(np.zeros((len(sampled), sampling.BINS)))
-            self._ranges = _variable(_ranges(sampled))
-            self._extremes = _variable(np.full((2, _units(sampled)), -math.inf))
-            self._gradients = _variable(np.full(len(layout.weights), -math.inf))
-            self._weights = _variable(np.zeros((len(layout.weights), 3)))
-        self._thresholds = _thresholds(sampled)
+        self._thresholds = _thresholds(layout.sampled)
+        # A retracing `tf.function` refuses new variables, `init_scope` or not. What it
+        # refuses by is kept for each thread, and a new one traces nothing.
+        with concurrent.futures.ThreadPoolExecutor(1) as outside:
+            outside.submit(self._make_variables).result()
+
+    def _make_variables(self):
+        layout, sampled = self.layout, self.layout.sampled
+        self.flags = _variable(np.zeros(3))
+        self._faults = _variable(np.zeros((2, len(layout.sources), 2)))
+        self._moments = _variable(np.zeros((len(sampled), len(sampling.MOMENTS))))
+        self._histograms = _variable(np.zeros((len(sampled), sampling.BINS)))
+        self._ranges = _variable(_ranges(sampled))
+        self._extremes = _variable(np.full((2, _units(sampled)), -math.inf))
+        self._gradients = _variable(np.full(len(layout.weights), -math.inf))
+        self._weights = _variable(np.zeros((len(layout.weights), 3)))
 
     # In the graph
 

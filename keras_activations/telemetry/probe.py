@@ -46,9 +46,10 @@ class Probe:
         self._optimizers = [o for o in optimizers if o is not None]
         self._selected = selected
         self._guard = guard
-        self._taps = Taps(model, self._on_apply)
+        self._taps = Taps(model, selected, self._on_apply)
         self._fused = True  # may be compiled by XLA
         self._clock = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._start = tf.Variable(0, dtype=tf.int64, trainable=False)
 
     # On the host
 
@@ -60,6 +61,10 @@ class Probe:
     @step.setter
     def step(self, value):
         self._clock.assign(value)
+
+    def restart_sampling(self):
+        """The next step is sampled, and every `every` steps from there."""
+        self._start.assign(self._clock)
 
     @contextlib.contextmanager
     def watching_calls(self):
@@ -97,8 +102,8 @@ class Probe:
         return monitored_step
 
     def _open_record(self):
-        step = self._clock + 1
-        record = StepRecord(step, sampling=tf.equal((step - 1) % self.every, 0))
+        done = self._clock - self._start
+        record = StepRecord(self._clock + 1, sampling=tf.equal(done % self.every, 0))
         if self._guard is not None:
             self._guard.before_step()
         self._taps.record = record

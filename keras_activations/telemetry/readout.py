@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from keras_activations.telemetry.sampling import MOMENTS
+from keras_activations.telemetry.sampling import LEAST_WIDTH, MOMENTS
 from keras_activations.telemetry.stats import Histogram, LayerStats, WeightStats
 
 
@@ -110,17 +110,19 @@ def next_ranges(reading):
         fixed = entry.region is not None and entry.region.histogram is not None
         if fixed or not counts.sum():
             continue
-        low, high = row
-        outside = max(counts[0], counts[-1]) / counts.sum()
+        low, width = row[0], row[1] - row[0]
+        least = max(1e-6 * np.abs(row).max(), LEAST_WIDTH)
         floor = entry.region.lower if entry.region is not None else -math.inf
+        outside = max(counts[0], counts[-1]) / counts.sum()
         occupied = np.flatnonzero(counts > 0.001 * counts.sum())
-        width = high - low
+        narrow = occupied[-1] - occupied[0] < len(counts) // 4
         if outside > 0.05 and not _floor_spike(counts, low, floor):
-            row[:] = low - width / 2, high + width / 2
-        elif occupied[-1] - occupied[0] < len(counts) // 4:
+            row[:] = low - width / 2, low + 1.5 * width
+        elif narrow and width / 2 > least:
             centre = low + width * (occupied[0] + occupied[-1] + 1) / 2 / len(counts)
             row[:] = centre - width / 4, centre + width / 4
         row[0] = max(row[0], floor)
+        row[1] = max(row[1], row[0] + least)
     return ranges
 
 
@@ -132,17 +134,22 @@ def _floor_spike(counts, low, floor):
 
 def _distributions(reading):
     found = {}
-    start = 0
-    for row, entry in enumerate(reading.layout.sampled):
-        width = entry.units or 1
-        extremes = reading.extremes[:, start : start + width]
-        start += width
+    for row, (entry, extremes) in enumerate(
+        zip(reading.layout.sampled, _extremes_by_layer(reading), strict=True)
+    ):
         moments = dict(zip(MOMENTS, reading.moments[row], strict=True))
         if moments["count"]:
             found[entry.path] = _distribution(
                 entry, moments, extremes, reading.histograms[row], reading.ranges[row]
             )
     return found
+
+
+def _extremes_by_layer(reading):
+    widths = [entry.units or 1 for entry in reading.layout.sampled]
+    if not widths:
+        return []
+    return np.split(reading.extremes, np.cumsum(widths)[:-1], axis=1)
 
 
 def _distribution(entry, moments, extremes, counts, limits):

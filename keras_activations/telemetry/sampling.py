@@ -10,6 +10,7 @@ import math
 import tensorflow as tf
 
 BINS = 64
+LEAST_WIDTH = 1e-12  # of a histogram's range
 MOMENTS = ("count", "sum", "centred_squares", "squared_means", "low", "high", "zeros")
 
 
@@ -22,7 +23,7 @@ def rows(tensor, limit, shift, units=1):
     """A sample of a layer's output as a float64 matrix of shape `(rows, units)`.
 
     All axes but the last are rows. Where there are more rows than asked for, they
-    are cut into strata of equal width and one row is drawn from each, at a place
+    are cut into strata of nearly equal width and one row is drawn from each, at a place
     that moves from stratum to stratum and from step to step by irrational
     fractions: no channel, no position and no example is preferred, and none is
     drawn twice. A fixed stride would see the same corner of every image.
@@ -40,17 +41,14 @@ def rows(tensor, limit, shift, units=1):
     wanted = max(1, limit // units)
     known = matrix.shape[0]
     if known is None or known > wanted:
-        available = tf.shape(matrix)[0]
+        available = tf.shape(matrix, out_type=tf.int64)[0]
         drawn = tf.minimum(available, wanted)
-        index = tf.range(drawn)
-        place = tf.cast(index, tf.float64)
+        edges = tf.range(drawn + 1) * available // drawn
+        width = tf.cast(edges[1:] - edges[:-1], tf.float64)
         golden = (math.sqrt(5) - 1) / 2
-        within = tf.math.floormod(place * golden + shift, 1.0)
-        width = tf.cast(available, tf.float64) / tf.cast(drawn, tf.float64)
-        chosen = tf.cast(tf.floor((place + within) * width), tf.int32)
-        # Where all rows are wanted the strata are one row wide: nothing to draw.
-        chosen = tf.where(drawn == available, index, chosen)
-        matrix = tf.gather(matrix, tf.minimum(chosen, available - 1))
+        place = tf.cast(tf.range(drawn), tf.float64) * golden + shift
+        within = tf.floor(tf.math.floormod(place, 1.0) * width)
+        matrix = tf.gather(matrix, edges[:-1] + tf.cast(within, edges.dtype))
     return tf.cast(matrix, tf.float64)
 
 
@@ -103,7 +101,8 @@ def moments(values, thresholds):
     total = tf.reduce_sum(held, axis=1)
     mean = tf.math.divide_no_nan(total, count)
     # Centred first: the difference of two large squares would lose all digits.
-    centred = tf.reduce_sum(present * tf.square(held - mean[:, None]), axis=1)
+    squares = tf.where(finite, tf.square(held - mean[:, None]), tf.zeros_like(held))
+    centred = tf.reduce_sum(squares, axis=1)
 
     def number(condition):
         return tf.reduce_sum(tf.cast(condition & finite, tf.float64), axis=1)
@@ -137,7 +136,7 @@ def histograms(values, ranges):
     finite = tf.math.is_finite(values)
     low, high = ranges[:, :1], ranges[:, 1:]
     place = (values - low) / (high - low)
-    place = tf.where(tf.math.is_finite(place), place, tf.zeros_like(place))
+    place = tf.where(tf.math.is_nan(place), tf.zeros_like(place), place)
     column = tf.clip_by_value(tf.floor(place * BINS), 0, BINS - 1)
     segment = tf.cast(column, tf.int32) + BINS * tf.range(layers)[:, None]
     counts = tf.math.unsorted_segment_sum(
@@ -155,7 +154,7 @@ def settle_ranges(ranges, values):
     seen = tf.stack([low, high], axis=1)
     # Constant outputs need a width too; nothing finite leaves the range open.
     width = tf.maximum(high - low, 1e-6 * tf.maximum(tf.abs(low), tf.abs(high)))
-    seen = tf.stack([low, low + tf.maximum(width, 1e-12)], axis=1)
+    seen = tf.stack([low, low + tf.maximum(width, LEAST_WIDTH)], axis=1)
     usable = tf.math.is_finite(seen[:, :1]) & tf.math.is_finite(seen[:, 1:])
     unset = tf.math.is_nan(ranges)
     return tf.where(unset & usable, seen, ranges)

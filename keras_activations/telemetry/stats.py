@@ -43,11 +43,16 @@ class Histogram:
         """
         if not 0 <= q <= 1:
             raise ValueError(f"`q` must lie in [0, 1]. Received: q={q}")
-        total = self.counts.sum()
-        if not total:
+        occupied = np.flatnonzero(self.counts)
+        if not len(occupied):
             return None
-        cumulative = np.concatenate([[0], np.cumsum(self.counts)]) / total
-        return float(np.interp(q, cumulative, self.edges))
+        cumulative = np.cumsum(self.counts[occupied])
+        wanted = q * cumulative[-1]
+        place = int(np.searchsorted(cumulative, wanted))
+        bin_ = occupied[place]
+        within = 1 - (cumulative[place] - wanted) / self.counts[bin_]
+        left, right = self.edges[bin_ : bin_ + 2]
+        return float(left + within * (right - left))
 
 
 @dataclasses.dataclass(frozen=True)

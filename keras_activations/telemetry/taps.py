@@ -77,12 +77,14 @@ class Taps:
 
     Args:
         model: a `keras.Model`.
+        selected: callable `layer -> bool`: is its distribution sampled?
         on_apply: callable `(optimizer, apply, gradients, variables)` run in
             place of `optimizer.apply`; it must call `apply(gradients, variables)`.
     """
 
-    def __init__(self, model, on_apply):
+    def __init__(self, model, selected, on_apply):
         self._model = model
+        self._selected = selected
         self._on_apply = on_apply
         self._records = threading.local()  # a replica is traced in a thread of its own
         # In a loop by hand: `(training)` before a call of the model, and after it.
@@ -166,7 +168,7 @@ class Taps:
         record = self.record
         if layer is self._model:
             record.add_model_output(output)
-        if sublayers(layer):
+        if sublayers(layer) and not self._selected(layer):
             # A composite hands on what a layer inside it made, or adds sums of its own.
             seen = {id(tensor) for _, tensor in record.outputs}
             output = [x for x in keras.tree.flatten(output) if id(x) not in seen]

@@ -1,0 +1,1 @@
+"""What the monitor costs, measured against the bare step in the same process."""
