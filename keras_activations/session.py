@@ -52,8 +52,8 @@ class Session:
         self.model = model
         self.optimizer = optimizer
         self.attached = False
-        guard = _guard(model, rules, actions)
-        self.probe = Probe(model, [optimizer], every, selector(layers), guard)
+        self._guard = _guard(model, rules, actions)
+        self.probe = Probe(model, [optimizer], every, selector(layers), self._guard)
         self._examiner = Examiner(
             rules,
             {rule: action_name(action) for rule, action in actions.items()},
@@ -128,7 +128,9 @@ class Session:
                 stats = layer_stats(reading, self._totals)
                 window = Window(step, epoch, int(samples), stats)
                 if dropped and fault is None:
-                    findings += self._examiner.judge_dropped(window)
+                    findings += self._examiner.judge_dropped(
+                        window, self._guard.exceeded
+                    )
             if samples:
                 findings += self._examiner.judge_window(window)
                 bank.set_ranges(next_ranges(reading))

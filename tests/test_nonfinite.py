@@ -316,3 +316,26 @@ def test_clip_drops_an_exploding_update(jit):
     assert finding.layer.endswith("only")
     assert finding.action == "clip"
     assert finding.value > finding.threshold
+
+
+def test_overflow_that_loss_scaling_is_meant_for_is_no_finding():
+    """LossScaleOptimizer skips a step that overflows and halves its scale."""
+    keras.utils.set_random_seed(0)
+    policy = keras.DTypePolicy("mixed_float16")
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(6, "tanh", dtype=policy),
+            keras.layers.Dense(1, dtype=policy),
+        ]
+    )
+    optimizer = keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.Adam(), initial_scale=2.0**24
+    )
+    x = np.random.default_rng(0).normal(size=(12 * BATCH, 4)).astype("float32")
+    monitor = ka.ActivationMonitor(every=1, on_nonfinite="stop", verbose=0)
+    fit(model, monitor, optimizer=optimizer, data=(x, x[:, :1]))
+    assert 0 < int(optimizer.iterations) < 12  # some were skipped, and it went on
+    assert monitor.findings == []
+    (first, *_) = monitor.stats.values()
+    assert 0 < first.gradient_norm < 100  # unscaled

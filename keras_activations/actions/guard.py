@@ -31,8 +31,14 @@ class UpdateGuard:
         self._averages = []
         self._metrics = []
         self.clip_norm = _scalar(math.inf)
+        self._exceeded = _scalar(math.inf)
         self._usual_norm = _scalar(0.0)
         self._healthy_steps = _scalar(0.0)
+
+    @property
+    def exceeded(self):
+        """The limit that held when the last update was dropped, a float."""
+        return float(self._exceeded.numpy())
 
     def before_step(self):
         """Remembers the state that a step changes beside the trainable weights.
@@ -86,6 +92,8 @@ class UpdateGuard:
         def drop():
             usual = tf.where(self._healthy_steps > 0, self._usual_norm, 1.0)
             self.clip_norm.assign(tf.minimum(self.clip_norm, usual))
+            if self._exploding is not None:
+                self._exceeded.assign(self._limit())
             return tf.constant(True)
 
         def keep():

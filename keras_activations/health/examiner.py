@@ -61,12 +61,12 @@ class Examiner:
             findings += found
         return self._named(findings)
 
-    def judge_dropped(self, window):
-        """Findings for an update that was held back though it was finite."""
+    def judge_dropped(self, window, limit):
+        """Findings for a finite update that was held back: its norm was over `limit`."""
         if self._exploding is None:
             return []
         state = self._states[self._exploding.name]
-        findings, state = self._exploding.judge_dropped(window, state)
+        findings, state = self._exploding.judge_dropped(window, state, limit)
         self._states[self._exploding.name] = state
         return self._named(findings)
 

@@ -99,8 +99,8 @@ class ExplodingGradient:
             return [], (past, True)
         return [self._explosion(window, norms, threshold)], (past, True)
 
-    def judge_dropped(self, window, state):
-        """Judges a window in which an update was held back for its size.
+    def judge_dropped(self, window, state, limit):
+        """Judges a window in which an update over `limit` was held back.
 
         Every such update is a finding; the window does not count as history.
         """
@@ -108,7 +108,7 @@ class ExplodingGradient:
         past, _ = state or ((), False)
         if not norms:
             return [], (past, True)
-        return [self._explosion(window, norms, self._threshold(past))], (past, True)
+        return [self._explosion(window, norms, limit)], (past, True)
 
     def _threshold(self, past):
         if len(past) < 3:

@@ -63,7 +63,7 @@ def test_a_finding_carries_the_epoch_and_the_action():
 def test_without_the_rule_nothing_is_told():
     judge = examiner([rules.Saturation(), rules.DeadUnits()])
     assert told(judge, [1, 2]) == []
-    assert judge.judge_dropped(window(1e9)) == []
+    assert judge.judge_dropped(window(1e9), 1e8) == []
     assert examiner([]).judge_window(window(1e9)) == []
 
 
@@ -128,7 +128,7 @@ def test_windows_go_through_all_rules_with_a_state_each():
 def test_dropped_updates_belong_to_the_exploding_gradient():
     judge = examiner()
 
-    [finding] = judge.judge_dropped(window(1e9, step=4))
+    [finding] = judge.judge_dropped(window(1e9, step=4), 1e8)
 
     assert (finding.rule, finding.step) == ("exploding_gradient", 4)
     assert finding.action == "do exploding_gradient"

@@ -239,14 +239,14 @@ def test_exploding_gradient_names_the_greatest_share():
 def test_exploding_gradient_without_gradients():
     rule = rules.ExplodingGradient()
     assert run(rule, [[LayerStats("a")], []])[1] == []
-    assert rule.judge_dropped(window(LayerStats("a")), None)[0] == []
+    assert rule.judge_dropped(window(LayerStats("a")), None, 1e8)[0] == []
 
 
 def test_every_dropped_update_is_a_finding_and_no_history():
     rule = rules.ExplodingGradient()
     _, state = rule.judge(window(*norms(a=1.0)), None)
     for _ in range(3):
-        [finding], state = rule.judge_dropped(window(*norms(a=1e9)), state)
+        [finding], state = rule.judge_dropped(window(*norms(a=1e9)), state, 1e8)
         assert (finding.layer, finding.value) == ("a", 1e9)
     for _ in range(2):
         _, state = rule.judge(window(*norms(a=1.0)), state)
