@@ -75,7 +75,7 @@ def trainer(name, jit, way, steps, folder):
 
 def measure(name, jit, steps, rounds):
     """For each way the ratios to the bare step, and to its first step."""
-    # Under XLA `enable_check_numerics` lets NaN pass: nothing to compare.
+    # Under XLA `enable_check_numerics` does not compile: nothing to compare.
     ways = [way for way in WAYS if not (jit and "check_numerics" in way)]
     with tempfile.TemporaryDirectory() as folder:
         runs = {

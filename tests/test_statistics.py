@@ -41,7 +41,7 @@ def train(model, x, y, jit=False, optimizer=None, **options):
 def outputs_of(model, x):
     """Each layer's output in float64, by a forward pass of its own."""
     layers = [layer for layer in model.layers if layer.path]
-    every = keras.Model(model.inputs, [layer.output for layer in layers])
+    every = keras.Model(model.input, [layer.output for layer in layers])
     values = every.predict(x, batch_size=len(x), verbose=0)
     return {
         layer.path: np.asarray(v, "float64")
