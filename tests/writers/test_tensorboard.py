@@ -271,7 +271,8 @@ def test_beside_keras_own_callback_neither_loses_a_value(tmp_path):
     assert board.runs() == {RUN, "train", "validation"}
     assert [s for s, _ in board.scalar("epoch_loss", "train")] == [0, 1]
     assert [s for s, _ in board.scalar("epoch_loss", "validation")] == [0, 1]
-    assert len(board.scalar("batch_loss", "train")) == 4
+    # Every third step; Keras 3.9 writes every one.
+    assert len(board.scalar("batch_loss", "train")) in (4, 12)
     kernels = [t for t in board.tags("histograms", "train") if "kernel" in t]
     assert len(kernels) == 2
     assert [s for s, _ in board.histogram(kernels[0], "train")] == [0, 1]
