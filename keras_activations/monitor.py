@@ -1,6 +1,7 @@
 """`ActivationMonitor`: wiring, schedule and Keras hooks."""
 
 import contextlib
+import os
 from typing import Any
 
 import keras
@@ -19,6 +20,8 @@ from keras_activations.writers import (
     print_report,
     render_report,
 )
+
+INFERENCE_RUNS = {"test": "evaluate", "predict": "predict"}
 
 
 class ActivationMonitor(keras.callbacks.Callback):
@@ -116,8 +119,10 @@ class ActivationMonitor(keras.callbacks.Callback):
         self.stats = {}
         self._epoch = 0
         self._last_step = 0
-        self._session: Any = None  # a `Session` once training begins
-        self._writer = None if log_dir is None else TensorBoardWriter(log_dir)
+        self._session: Any = None  # the `Session` at work, once there is one
+        self._sessions: dict[str, Any] = {}
+        self._writer: Any = None
+        self._writers: dict[str, Any] = {}
         self._described = False
 
     def report(self):
@@ -131,12 +136,7 @@ class ActivationMonitor(keras.callbacks.Callback):
     # Keras hooks
 
     def on_train_begin(self, logs=None):
-        if self._attached and self._session.model is self.model:
-            return  # the same monitor twice in one list of callbacks
-        if self._attached:  # another model's `fit` broke off where no hook of ours ran
-            self._session.detach()
-        self._begin(self.model, getattr(self.model, "optimizer", None))
-        self._session.attach_to_fit(self._on_status, self._close_writer)
+        self._attach("train", getattr(self.model, "optimizer", None))
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
@@ -147,7 +147,31 @@ class ActivationMonitor(keras.callbacks.Callback):
             logs.update(self._session.epoch_logs(self.stats))
 
     def on_train_end(self, logs=None):
-        if self._attached:
+        self._detach("train")
+
+    def on_test_begin(self, logs=None):
+        if not self._attached or self._session.model is not self.model:
+            self._attach("test")  # no validation inside `fit`, which is not watched
+
+    def on_test_end(self, logs=None):
+        self._detach("test")
+
+    def on_predict_begin(self, logs=None):
+        self._attach("predict")
+
+    def on_predict_end(self, logs=None):
+        self._detach("predict")
+
+    def _attach(self, phase, optimizer=None):
+        if self._attached and self._session.model is self.model:
+            return  # the same monitor twice in one list of callbacks
+        if self._attached:  # another model's `fit` broke off where no hook of ours ran
+            self._session.detach()
+        self._begin(self.model, optimizer, phase)
+        self._session.attach(self._on_status, self._close_writer)
+
+    def _detach(self, phase):
+        if self._attached and self._session is self._sessions.get(phase):
             self._session.detach()
             self._print_report()
 
@@ -196,7 +220,7 @@ class ActivationMonitor(keras.callbacks.Callback):
             )
         if optimizer is None:
             optimizer = getattr(model, "optimizer", None)
-        self._begin(model, optimizer)
+        self._begin(model, optimizer, "loop")
         try:
             with self._session.attach_to_loop():
                 self._last_step = self._session.probe.step
@@ -230,19 +254,35 @@ class ActivationMonitor(keras.callbacks.Callback):
     def _attached(self):
         return self._session is not None and self._session.attached
 
-    def _begin(self, model, optimizer):
+    def _begin(self, model, optimizer, phase):
         self.findings, self.stats = [], {}
-        known = self._session
+        known = self._sessions.get(phase)
         # The same model goes on where it was, unless it was compiled anew.
         if known is None or (known.model, known.optimizer) != (model, optimizer):
-            self._session = Session(
-                model, optimizer, self.every, self.layers, self.rules, self.actions
+            known = self._sessions[phase] = Session(
+                model,
+                optimizer,
+                self.every,
+                self.layers,
+                self.rules,
+                self.actions,
+                phase,
             )
+        self._session = known
+        self._writer = self._writer_of(phase)
         self._described = False
+
+    def _writer_of(self, phase):
+        if self.log_dir is None or not self._session.in_charge:
+            return None
+        if phase not in self._writers:
+            run = INFERENCE_RUNS.get(phase, "")
+            self._writers[phase] = TensorBoardWriter(os.path.join(self.log_dir, run))
+        return self._writers[phase]
 
     def _on_status(self, status):
         # Step, first bad step, dropped updates, samples: mostly there is nothing.
-        if status[1:].any():
+        if status[:, 1:].any():
             self._examine()
 
     def _examine(self):
@@ -253,7 +293,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         self.findings += judgement.findings
         self._write(judgement)
         for finding in judgement.findings:
-            if self.verbose and finding.action != "ignore":
+            if self._speaks and finding.action != "ignore":
                 print(f"\nActivationMonitor ({finding.action}): {finding}")
         for finding in judgement.findings:
             respond(finding, self.actions[finding.rule], self._session.model)
@@ -287,8 +327,12 @@ class ActivationMonitor(keras.callbacks.Callback):
         }
         return RunDescription(layers, rules, versions, self.metadata)
 
+    @property
+    def _speaks(self):
+        return self.verbose and self._session.in_charge
+
     def _print_report(self):
-        if self.verbose:
+        if self._speaks:
             print_report(self.stats, self.findings)
 
     def _close_writer(self):

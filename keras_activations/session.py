@@ -5,15 +5,17 @@ import dataclasses
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_activations.actions.guard import UpdateGuard
 from keras_activations.actions.responses import action_name
 from keras_activations.health.examiner import Examiner
 from keras_activations.health.finding import Finding
 from keras_activations.health.rules import ExplodingGradient
-from keras_activations.telemetry.attachment import FitAttachment, loop_attachment
+from keras_activations.telemetry.attachment import Attachment, loop_attachment
 from keras_activations.telemetry.probe import Probe
-from keras_activations.telemetry.readout import first_fault, layer_stats, next_ranges
+from keras_activations.telemetry.ranges import next_ranges
+from keras_activations.telemetry.readout import first_fault, layer_stats
 from keras_activations.telemetry.selection import check_patterns, selector
 from keras_activations.telemetry.stats import Window
 
@@ -41,42 +43,50 @@ class Session:
         layers: which layers are sampled, see `telemetry.selection.selector`.
         rules: list of rule objects.
         actions: dict of rule name to action.
+        phase: what is watched: "train", "test" (`evaluate`), "predict", or "loop" for
+            a training loop written by hand.
 
     Raises:
         ValueError: if the model cannot be watched, or `layers` matches nothing.
     """
 
-    def __init__(self, model, optimizer, every, layers, rules, actions):
-        _check_model(model)
+    def __init__(self, model, optimizer, every, layers, rules, actions, phase):
+        _check_model(model, phase)
         check_patterns(model, layers)
         self.model = model
         self.optimizer = optimizer
         self.attached = False
-        self._guard = _guard(model, rules, actions)
+        # Without updates there is none to hold back.
+        self._guard = None if optimizer is None else _guard(model, rules, actions)
         self.probe = Probe(model, [optimizer], every, selector(layers), self._guard)
         self._examiner = Examiner(
             rules,
             {rule: action_name(action) for rule, action in actions.items()},
             loss_scaling=isinstance(optimizer, keras.optimizers.LossScaleOptimizer),
         )
-        self._fit = FitAttachment(model, self.probe)
+        self._attachment = Attachment(model, self.probe, phase)
         self._totals = {}
         self._epoch_totals = {}
 
-    def attach_to_fit(self, on_status, on_detach):
-        """Watches `fit` until `detach`; see `FitAttachment`."""
+    @property
+    def in_charge(self):
+        """Whether this process is the one that writes logs and prints."""
+        return self.probe.replicas.in_charge
+
+    def attach(self, on_status, on_detach):
+        """Watches `fit`, `evaluate` or `predict` until `detach`; see `Attachment`."""
 
         def detached():
             self.attached = False
             on_detach()
 
         self._begin()
-        self._fit.attach(on_status, detached)
+        self._attachment.attach(on_status, detached)
         self.attached = True
 
     def detach(self):
-        """Leaves `fit`, the model as it was. Gives False inside a loop by hand."""
-        return self._fit.detach()
+        """Leaves the model as it was. Gives False inside a loop by hand."""
+        return self._attachment.detach()
 
     @contextlib.contextmanager
     def attach_to_loop(self):
@@ -113,10 +123,10 @@ class Session:
         """
         window, findings = None, []
         for bank in self.probe.banks.values():
+            if not bank.noted:
+                continue
             reading = bank.read()
             _, dropped, samples = reading.flags
-            if not reading.flags.any():
-                continue
             self._add_totals(reading)
             fault = first_fault(reading)
             step = self.probe.step
@@ -133,7 +143,7 @@ class Session:
                     )
             if samples:
                 findings += self._examiner.judge_window(window)
-                bank.set_ranges(next_ranges(reading))
+                bank.ranges = next_ranges(reading)
                 self._totals = {}
             bank.reset(window=bool(samples or dropped))
         return Judgement(window if window and window.samples else None, findings)
@@ -169,17 +179,26 @@ class Session:
                 totals[source] = totals.get(source, np.zeros(2)) + counts
 
 
-def _check_model(model):
+def _check_model(model, phase):
     if not isinstance(model, keras.Model):
         raise ValueError(
             f"ActivationMonitor watches a keras.Model. Received: model={model!r}"
         )
-    if model.distribute_strategy.num_replicas_in_sync > 1:
+    strategy = model.distribute_strategy
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        if phase != "loop":
+            raise ValueError(
+                "Keras itself cannot `fit` or `evaluate` on several workers (keras#20585); "
+                "write the training loop by hand, inside `with monitor.attach(model):`. "
+                f"Received: model={model.name!r} under MultiWorkerMirroredStrategy"
+            )
+    elif strategy.num_replicas_in_sync > 1 and not isinstance(
+        strategy, tf.distribute.MirroredStrategy
+    ):
         raise ValueError(
-            "ActivationMonitor does not support training on several replicas in this "
-            "version. Received: a model under "
-            f"{type(model.distribute_strategy).__name__} with "
-            f"{model.distribute_strategy.num_replicas_in_sync} replicas"
+            "ActivationMonitor supports several replicas under MirroredStrategy and "
+            "MultiWorkerMirroredStrategy. Received: a model under "
+            f"{type(strategy).__name__} with {strategy.num_replicas_in_sync} replicas"
         )
 
 
@@ -187,6 +206,13 @@ def _guard(model, rules, actions):
     clipped = [rule for rule in rules if actions[rule.name] == "clip"]
     if not clipped:
         return None
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    if replicas > 1:
+        raise ValueError(
+            '"clip" is not supported on several replicas in this version: each would '
+            'decide for itself what to drop. "stop" is. Received: a model with '
+            f"{replicas} replicas"
+        )
     exploding = [rule for rule in clipped if isinstance(rule, ExplodingGradient)]
     return UpdateGuard(
         model,

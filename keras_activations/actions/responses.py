@@ -67,4 +67,5 @@ def respond(finding, action, model):
     elif action == "raise":
         raise FindingError(finding)
     elif action == "stop":
-        model.stop_training = True
+        # Whichever of them it is that runs.
+        model.stop_training = model.stop_evaluating = model.stop_predicting = True

@@ -1,13 +1,15 @@
-"""Attachment to `fit`: puts the monitored step in the place of the model's own.
+"""Attachment: puts the monitored step in the place of the model's own.
 
-What `fit` calls each step is `model.train_function`, read anew every time. For as
-long as the monitor is attached that attribute holds the monitored function, and
-nothing else on the model changes.
+What `fit` calls each step is `model.train_function`, read anew every time; what
+`evaluate` and `predict` call is `test_function` and `predict_function`. For as long as
+the monitor is attached that attribute holds the monitored function, and nothing else
+on the model changes.
 """
 
 import contextlib
 import weakref
 
+import keras
 import tensorflow as tf
 
 _IN_LOOPS: weakref.WeakSet = weakref.WeakSet()
@@ -32,59 +34,60 @@ def loop_attachment(model, probe):
         _IN_LOOPS.discard(model)
 
 
-def _check_unwatched(model):
-    other = getattr(vars(model).get("make_train_function"), "__self__", None)
-    if isinstance(other, FitAttachment):
+def _check_unwatched(model, phase="train"):
+    other = getattr(vars(model).get(f"make_{phase}_function"), "__self__", None)
+    if isinstance(other, Attachment):
         other.detach()
-    if isinstance(other, FitAttachment) or model in _IN_LOOPS:
+    if isinstance(other, Attachment) or model in _IN_LOOPS:
         raise ValueError(
             "Another ActivationMonitor is attached to the model already; one is "
             f"enough. Received: model={model.name!r}"
         )
 
 
-class FitAttachment:
-    """The monitored train function of one model.
+class Attachment:
+    """The monitored function of one phase of one model.
 
     Args:
-        model: a compiled `keras.Model`.
+        model: a `keras.Model`, compiled where the phase needs it.
         probe: the `Probe` that counts.
+        phase: "train", "test" or "predict".
     """
 
-    def __init__(self, model, probe):
+    def __init__(self, model, probe, phase):
         self.model = model
         self._probe = probe
+        self._phase = phase
         self._on_status = self._on_detach = _nothing
         self._plain = None
         self._monitored = None
         self.attached = False
 
     def attach(self, on_status, on_detach):
-        """Sets the monitored train function; the model's own is kept for later.
+        """Sets the monitored function; the model's own is kept for later.
 
         Args:
             on_status: callable `(status)` run on the host after each call of the
-                train function; see `Probe.monitored`.
+                function; see `Probe.monitored`.
             on_detach: callable run once when the attachment ends.
 
         Raises:
             ValueError: if another monitor is attached to the model.
         """
-        model = self.model
-        _check_unwatched(model)
+        _check_unwatched(self.model, self._phase)
         self._on_status, self._on_detach = on_status, on_detach
-        # A function traced in an earlier `fit` serves again, as Keras's own would.
-        if self._monitored is None or model.train_function is not self._plain:
-            self._plain = model.train_function
-            self._monitored = self._make(model)
-        model.train_function = self._monitored
-        # `fit` and `train_on_batch` call this first. If the last `fit` broke off where
-        # no hook of ours ran, here the model gets its own function back.
-        vars(model)["make_train_function"] = self._make_train_function
+        # A function traced earlier serves again, as Keras's own would.
+        if self._monitored is None or self._current is not self._plain:
+            self._plain = self._current
+            self._monitored = self._make()
+        self._current = self._monitored
+        # `fit` and its kin call this first. If the last one broke off where no hook of
+        # ours ran, here the model gets its own function back.
+        vars(self.model)[self._maker] = self._make_function
         self.attached = True
 
     def detach(self):
-        """Gives the model its own train function back; twice does no harm.
+        """Gives the model its own function back; twice does no harm.
 
         Returns:
             bool: was it attached?
@@ -92,39 +95,80 @@ class FitAttachment:
         if not self.attached:
             return False
         self.attached = False
-        vars(self.model).pop("make_train_function", None)
-        if self.model.train_function is self._monitored:  # not after a new `compile`
-            self.model.train_function = self._plain
+        vars(self.model).pop(self._maker, None)
+        if self._current is self._monitored:  # not after a new `compile`
+            self._current = self._plain
         self._on_detach()
         return True
 
-    def _make_train_function(self, force=False):
+    @property
+    def _current(self):
+        return getattr(self.model, f"{self._phase}_function")
+
+    @_current.setter
+    def _current(self, function):
+        setattr(self.model, f"{self._phase}_function", function)
+
+    @property
+    def _maker(self):
+        return f"make_{self._phase}_function"
+
+    def _make_function(self, force=False):
         self.detach()
-        return self.model.make_train_function(force=force)
+        return getattr(self.model, self._maker)(force=force)
 
-    def _make(self, model):
-        own = vars(model).get("train_step")
-        vars(model)["train_step"] = self._probe.monitored(model.train_step)
-        try:
-            model.make_train_function(force=True)
-        finally:
-            del vars(model)["train_step"]
-            if own is not None:
-                vars(model)["train_step"] = own
-        step_function = model.train_function
+    def _make(self):
+        if self._phase == "train":
+            _build_optimizer(self.model)
+        own_step = getattr(self.model, f"{self._phase}_step")
+        step = self._probe.monitored(own_step)
+        with self._in_place(step):
+            getattr(self.model, self._maker)(force=True)
+        step_function = self._current
 
-        def train_function(iterator):
+        def monitored_function(data):
             try:
-                logs, status = step_function(iterator)
+                with self._in_place(step):
+                    results, status = step_function(data)
                 self._on_status(status.numpy())
             except (StopIteration, tf.errors.OutOfRangeError):
                 raise  # the end of the data, not of the training
             except BaseException:
                 self.detach()
                 raise
-            return logs
+            return results
 
-        return train_function
+        return monitored_function
+
+    @contextlib.contextmanager
+    def _in_place(self, step):
+        # Keras looks up `train_step` when it makes the function, but `predict_step`
+        # when it traces it.
+        attributes, name = vars(self.model), f"{self._phase}_step"
+        own = attributes.get(name)
+        attributes[name] = step
+        try:
+            yield
+        finally:
+            del attributes[name]
+            if own is not None:
+                attributes[name] = own
+
+
+def _build_optimizer(model):
+    # As `Optimizer.apply` would inside the first step, which for the sake of these
+    # variables would have to be traced twice. Layers that are not built yet have
+    # more to come; any other `train_step` may train other weights.
+    optimizer = model.optimizer
+    if (
+        optimizer.built
+        or type(model).train_step is not keras.Model.train_step
+        or not all(layer.built for layer in model._flatten_layers())
+    ):
+        return
+    scope = keras.name_scope(optimizer.name, caller=optimizer)
+    with model.distribute_strategy.scope(), scope:
+        optimizer.build(model.trainable_weights)
 
 
 def _nothing(*args):

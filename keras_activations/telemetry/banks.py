@@ -1,215 +1,234 @@
-"""Banks: the variables in which a traced step counts, and their reading.
+"""Banks: the variables in which a traced step notes what it saw, and their reading.
 
 A bank belongs to the monitor, never to the user's model or optimizer, so that
 checkpoints and saved models stay the user's own.
 """
 
 import concurrent.futures
-import dataclasses
 import math
 
 import numpy as np
 import tensorflow as tf
 
-from keras_activations.telemetry import sampling
-from keras_activations.telemetry.layouts import Layout
-
-UPDATE_SAMPLE = 2**14
-SHIFT = (
-    0.7548776662466927  # 1 / plastic number: irrational, unrelated to the golden mean
-)
+from keras_activations.telemetry import counting, sampling
+from keras_activations.telemetry.layouts import watched_units
+from keras_activations.telemetry.ranges import settled
+from keras_activations.telemetry.reading import Reading, merged
+from keras_activations.telemetry.replicas import Replicas
 
 
 class Bank:
-    """The counters of one layout.
+    """The notes of one layout.
 
-    Attributes:
-        layout: what is counted.
-        flags: float64 variable of shape `(3,)`: the first step since the last
-            reset that was not finite (0 for none), updates dropped, samples taken.
+    What is noted of samples and faults is written over, not added to, by the first
+    one after a `reset`: so a reset costs next to nothing.
+
+    Args:
+        layout: what is noted.
+        variables: the `keras.Variable`s of `layout.weights`.
+        weight_entries: entries of each looked at in an update. Defaults to 4096.
+        every: training steps between two samples. Defaults to 1.
+        slots: samples kept until they are read. Defaults to 1.
+        dtype: in which samples are kept. Defaults to "float32".
+        replicas: the `Replicas` of the step. Defaults to those of the current strategy.
     """
 
-    def __init__(self, layout):
+    def __init__(
+        self,
+        layout,
+        variables=(),
+        weight_entries=2**12,
+        every=1,
+        slots=1,
+        dtype="float32",
+        replicas=None,
+    ):
         self.layout = layout
+        self.ranges = _known_ranges(layout.sampled)
+        self._variables = list(variables)
+        self._weight_entries = weight_entries
+        self._weight_sizes = sampling.sampled_weight_sizes(variables, weight_entries)
+        self._every = every
+        self._slots = slots
+        self._dtype = dtype
+        self._replicas = replicas or Replicas(tf.distribute.get_strategy())
         self._thresholds = _thresholds(layout.sampled)
+        self._weight_squares = tf.function(self._squared_norms, autograph=False)
         # A retracing `tf.function` refuses new variables, `init_scope` or not. What it
         # refuses by is kept for each thread, and a new one traces nothing.
         with concurrent.futures.ThreadPoolExecutor(1) as outside:
             outside.submit(self._make_variables).result()
 
     def _make_variables(self):
-        layout, sampled = self.layout, self.layout.sampled
-        self.flags = _variable(np.zeros(3))
-        self._faults = _variable(np.zeros((2, len(layout.sources), 2)))
-        self._moments = _variable(np.zeros((len(sampled), len(sampling.MOMENTS))))
-        self._histograms = _variable(np.zeros((len(sampled), sampling.BINS)))
-        self._ranges = _variable(_ranges(sampled))
-        self._extremes = _variable(np.full((2, _units(sampled)), -math.inf))
-        self._gradients = _variable(np.full(len(layout.weights), -math.inf))
-        self._weights = _variable(np.zeros((len(layout.weights), 3)))
+        sampled, sources = self.layout.sampled, self.layout.sources
+        variable = self._replicas.variable
+        # First bad step since the last reset (0 for none), updates dropped, samples.
+        self.flags = variable(np.zeros(3))
+        self._all_flags = variable(np.zeros((self._replicas.number, 3)))
+        self._faults = variable(np.zeros((2, len(sources), 2)))
+        shape = (self._slots, len(sampled), self._values)
+        self._samples = variable(np.zeros(shape), self._dtype)
+        self._alive = variable(np.zeros(sum(map(watched_units, sampled))))
+        self._squares = variable(np.full(len(self._variables), -math.inf))
+        self._updates = variable(np.zeros((2, sum(self._weight_sizes))))
+
+    @property
+    def _values(self):
+        return sampling.values_wanted(len(self.layout.sampled))
 
     # In the graph
 
     def add_gradients(self, squares):
-        """Keeps the greatest gradient norms since the last reset, at every step."""
-        norms = tf.cast(tf.sqrt(squares), tf.float64)
-        norms = tf.where(tf.math.is_nan(norms), self._gradients, norms)
-        self._gradients.assign(tf.maximum(self._gradients, norms))
+        """Keeps the greatest squared gradient norms since the last reset."""
+        squares, greatest = tf.cast(squares, tf.float64), self._squares.read_value()
+        # NaN is greater than nothing.
+        self._squares.assign(tf.where(squares > greatest, squares, greatest))
 
     def add_faults(self, step, counts):
         """Adds exact counts of non-finite values; the first bad step's apart."""
-        first = self.flags[0] == 0
-        bad = tf.reduce_sum(counts) > 0
-        self._faults.assign_add(
-            tf.stack([counts, tf.where(first, counts, tf.zeros_like(counts))])
-        )
-        now = tf.where(first & bad, tf.cast(step, tf.float64), self.flags[0])
-        self.flags.assign(tf.concat([[now], self.flags[1:]], axis=0))
+        first_bad, dropped, samples = tf.unstack(self.flags.read_value())
+        fresh = tf.equal(first_bad, 0)
+        earlier = self._faults.read_value()
+        added = tf.stack([earlier[0] + counts, earlier[1]])
+        self._faults.assign(tf.where(fresh, tf.stack([counts, counts]), added))
+        bad = fresh & (tf.reduce_sum(counts) > 0)
+        first_bad = tf.where(bad, tf.cast(step, tf.float64), first_bad)
+        self.flags.assign(tf.stack([first_bad, dropped, samples]))
 
     def add_dropped(self, dropped):
         """Counts an update that was not applied."""
         self.flags.assign_add([0.0, tf.cast(dropped, tf.float64), 0.0])
 
-    def add_sample(self, step, outputs, weights, before):
-        """Adds this step's distributions.
+    def add_sample(self, step, outputs, weights_before):
+        """Notes this step's distributions.
 
         Args:
             step: int64 scalar.
-            outputs: for each sampled layer the list of its output tensors.
-            weights: the variables of the layout, after the update.
-            before: float64 vector, what `sample_weights` gave before the update.
+            outputs: for each sampled layer the list of its `(output, mask)`.
+            weights_before: `sampling.sampled_weights` before the update, or None.
         """
-        shift = step_shift(step)
+        shift = sampling.step_shift(step)
+        number = self.flags.read_value()[2]
         if outputs:
-            size = sampling.sample_size(len(outputs))
-            matrices = [
-                tf.concat(
-                    [
-                        sampling.rows(x, size // len(calls), shift, entry.units or 1)
-                        for x in calls
-                    ],
-                    axis=0,
-                )
-                for entry, calls in zip(self.layout.sampled, outputs, strict=True)
-            ]
-            values = sampling.side_by_side(matrices)
-            ranges = sampling.settle_ranges(self._ranges, values)
-            self._ranges.assign(ranges)
-            self._moments.assign_add(sampling.moments(values, self._thresholds))
-            self._histograms.assign_add(sampling.histograms(values, ranges))
-            extremes = [sampling.unit_extremes(matrix) for matrix in matrices]
-            self._extremes.assign(
-                tf.maximum(self._extremes, tf.concat(extremes, axis=1))
-            )
-        if weights:
-            self._weights.assign_add(_weight_squares(weights, before, shift))
+            self._keep(number, [self._values_of(calls, shift) for calls in outputs])
+            alive = self._alive_units(outputs, shift)
+            if alive:
+                now = tf.cast(tf.concat(alive, axis=0), tf.float64)
+                more = tf.maximum(now, self._alive.read_value())
+                self._alive.assign(tf.where(tf.equal(number, 0), now, more))
+        if weights_before is not None:
+            after = sampling.sampled_weights(self._variables, self._weight_entries)
+            self._updates.assign(tf.stack([after - weights_before, weights_before]))
         self.flags.assign_add([0.0, 0.0, 1.0])
+
+    def _keep(self, number, values):
+        sample = tf.stack(values)[None]
+        if self._slots > 1:
+            slot = tf.cast(number, tf.int32) % self._slots
+            here = tf.equal(tf.range(self._slots), slot)[:, None, None]
+            sample = tf.where(here, sample, self._samples.read_value())
+        self._samples.assign(sample)
+
+    def _values_of(self, calls, shift):
+        share = self._values // len(calls)
+        drawn = [sampling.values(x, m, shift, share, self._dtype) for x, m in calls]
+        spare = self._values - share * len(calls)
+        if spare:
+            drawn.append(tf.fill([spare], tf.constant(math.nan, self._dtype)))
+        return drawn[0] if len(drawn) == 1 else tf.concat(drawn, axis=0)
+
+    def _alive_units(self, outputs, shift):
+        limit = sampling.unit_values_wanted(self._every)
+        alive = []
+        for entry, calls in zip(self.layout.sampled, outputs, strict=True):
+            if watched_units(entry):
+                floor, share = entry.region.floor, limit // len(calls)
+                left = [
+                    sampling.alive_units(x, mask, shift, entry.units, floor, share)
+                    for x, mask in calls
+                ]
+                alive.append(tf.reduce_any(tf.stack(left), axis=0))
+        return alive
+
+    def share_flags(self):
+        """Tells all workers each other's flags; not inside a condition."""
+        rows = self._replicas.own_row(self.flags.read_value())
+        self._all_flags.assign(self._replicas.summed(rows))
 
     # On the host
 
+    @property
+    def noted(self):
+        """Whether anything was noted since the last reset, by any replica."""
+        shared = self._replicas.several_workers
+        flags = self._replicas.local(self._all_flags if shared else self.flags)
+        return any(replica.any() for replica in flags)
+
     def read(self):
-        """All counters as NumPy arrays, a `Reading`."""
-        return Reading(
-            layout=self.layout,
-            flags=self.flags.numpy(),
-            faults=self._faults.numpy(),
-            moments=self._moments.numpy(),
-            histograms=self._histograms.numpy(),
-            ranges=self._ranges.numpy(),
-            extremes=self._extremes.numpy(),
-            gradients=self._gradients.numpy(),
-            weights=self._weights.numpy(),
+        """What was noted since the last reset, of all replicas together.
+
+        Returns:
+            `Reading`.
+        """
+        local, everywhere = self._replicas.local, self._replicas.everywhere
+        flags = local(self.flags)
+        samples = [
+            _side_by_side(taken, int(number))
+            for taken, (_, _, number) in zip(local(self._samples), flags, strict=True)
+        ]
+        extremes = everywhere([counting.extremes(v).numpy() for v in samples])
+        self.ranges = settled(self.ranges, np.stack(extremes))
+        sums = everywhere([self._sums(values) for values in samples])
+        replicas = zip(
+            everywhere(flags),
+            everywhere(local(self._faults)),
+            sums,
+            extremes,
+            everywhere(local(self._alive)),
+            everywhere(local(self._squares)),
+            everywhere([self._update_squares(e) for e in local(self._updates)]),
+            strict=True,
+        )
+        weights = np.sqrt(self._weight_squares().numpy())
+        return merged(
+            [Reading(self.layout, self.ranges, weights, *notes) for notes in replicas]
         )
 
+    def _sums(self, values):
+        moments = counting.moments(values, self._thresholds)
+        histograms = counting.histograms(values, self.ranges)
+        return np.concatenate([moments.numpy(), histograms.numpy()], axis=1)
+
+    def _update_squares(self, entries):
+        starts = np.cumsum([0, *self._weight_sizes])[:-1]
+        return np.add.reduceat(np.square(entries), starts, axis=1)
+
+    def _squared_norms(self):
+        if not self._variables:
+            return tf.zeros([0], tf.float64)
+        return tf.stack([_square(v.value) for v in self._variables])
+
     def reset(self, window=True):
-        """Sets the flags and fault counts to 0 and, with `window`, all the rest.
-
-        Histogram ranges stay.
-        """
-        counters, peaks = [self.flags, self._faults], []
+        """Begins anew: flags, faults and samples and, with `window`, all the rest."""
+        self._replicas.assign(self.flags, np.zeros(3))
         if window:
-            counters += [self._moments, self._histograms, self._weights]
-            peaks = [self._extremes, self._gradients]
-        for counter in counters:
-            counter.assign(tf.zeros_like(counter))
-        for peak in peaks:
-            peak.assign(tf.fill(peak.shape, tf.constant(-math.inf, tf.float64)))
-
-    def set_ranges(self, ranges):
-        """Sets the histogram ranges of the sampled layers, shape `(layers, 2)`."""
-        self._ranges.assign(ranges)
+            nothing = np.full(len(self._variables), -math.inf)
+            self._replicas.assign(self._squares, nothing)
 
 
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    """The counters of a `Bank` at one moment, as float64 arrays.
-
-    Attributes:
-        layout: what was counted.
-        flags: see `Bank.flags`.
-        faults: shape `(2, sources, 2)`: NaN and infinite entries of every source,
-            in all steps and in the first bad step alone.
-        moments: shape `(sampled layers, 7)`, see `sampling.MOMENTS`.
-        histograms: shape `(sampled layers, BINS)`.
-        ranges: shape `(sampled layers, 2)`.
-        extremes: shape `(2, units of all sampled layers)`: greatest value and
-            greatest negated value of each unit, -inf where there was none.
-        gradients: shape `(weights,)`: greatest norm, -inf where there was none.
-        weights: shape `(weights, 3)`: summed squares of the weight, of the
-            sampled update and of the sampled weight before it.
-    """
-
-    layout: Layout
-    flags: np.ndarray
-    faults: np.ndarray
-    moments: np.ndarray
-    histograms: np.ndarray
-    ranges: np.ndarray
-    extremes: np.ndarray
-    gradients: np.ndarray
-    weights: np.ndarray
+def _side_by_side(samples, number):
+    # (slots, layers, n) to (layers, slots in use * n).
+    taken = samples[:number]
+    values = np.moveaxis(taken, 0, 1).reshape(taken.shape[1], -1)
+    return tf.cast(values, tf.float64)
 
 
-def step_shift(step):
-    """The place within the strata of `sampling.rows` at this step."""
-    return tf.math.floormod(tf.cast(step, tf.float64) * SHIFT, 1.0)
+def _square(value):
+    norm = tf.nn.l2_loss(sampling.at_least_float32(tf.convert_to_tensor(value)))
+    return 2 * tf.cast(norm, tf.float64)
 
 
-def sample_weights(variables, shift):
-    """Entries spread over each variable, as one float64 vector."""
-    return tf.concat(
-        [tf.reshape(_sampled_weight(variable, shift), [-1]) for variable in variables],
-        axis=0,
-    )
-
-
-def _sampled_weight(variable, shift):
-    return sampling.rows(tf.convert_to_tensor(variable.value), UPDATE_SAMPLE, shift)
-
-
-def _weight_squares(variables, before, shift):
-    after = [tf.reshape(_sampled_weight(v, shift), [-1]) for v in variables]
-    before = tf.split(before, [tf.size(sample) for sample in after])
-    squares = []
-    for variable, old, new in zip(variables, before, after, strict=True):
-        value = tf.cast(variable.value, tf.float64)
-        squares.append([_square(value), _square(new - old), _square(old)])
-    return tf.stack([tf.stack(row) for row in squares])
-
-
-def _square(values):
-    return tf.reduce_sum(tf.square(values))
-
-
-def _variable(value):
-    return tf.Variable(value, dtype=tf.float64, trainable=False)
-
-
-def _units(entries):
-    return sum(entry.units or 1 for entry in entries)
-
-
-def _ranges(entries):
+def _known_ranges(entries):
     ranges = np.full((len(entries), 2), math.nan)
     for row, entry in zip(ranges, entries, strict=True):
         if entry.region is not None and entry.region.histogram is not None:

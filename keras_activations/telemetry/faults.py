@@ -1,14 +1,17 @@
 """Watches every step for NaN and Inf: a cheap sentinel, and exact counts if it trips."""
 
+import functools
+
 import tensorflow as tf
 
-from keras_activations.telemetry import sampling
+from keras_activations.telemetry.sampling import at_least_float32
 
 # Gradients below this size are often summed and applied in one fused loop under XLA.
 # A second reader would split that loop and round differently (seen with the scale of
 # batch normalisation); one reader, from whose result all else follows, does not. Larger
 # ones come out of a matrix product or a convolution, never fused with the update.
 SMALL = 2**14
+_MANY = 2**32  # no tensor has so many entries
 
 
 def watched_values(gradient, fused):
@@ -18,46 +21,85 @@ def watched_values(gradient, fused):
         gradient: tensor or `tf.IndexedSlices`.
         fused: bool, the step may be compiled by XLA.
     """
-    sparse = isinstance(gradient, tf.IndexedSlices)
-    values = gradient.values if sparse else gradient
+    values = values_of(gradient)
     small = (values.shape.num_elements() or SMALL) < SMALL
     return tf.abs(values) if fused and small else values
 
 
-def watch(record, bank, layers):
-    """Counts what is not finite in this step, if anything is.
+def values_of(gradient):
+    """The entries of a gradient, be it dense or `tf.IndexedSlices`."""
+    return gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient
+
+
+def healthy(record):
+    """Is everything finite that this step computed? A boolean scalar.
+
+    It may also be False when finite values overflow a sum: `counts` are exact.
+    """
+    loss = [] if record.loss is None else [tf.convert_to_tensor(record.loss)]
+    # One sentinel a tensor: a layer may hand on another's very output.
+    forward = {id(x): x for x in [*(x for _, x in record.outputs), *loss]}
+    sentinels = [sentinel(x) for x in forward.values()] + record.squares
+    if not sentinels:
+        return tf.constant(True)
+    # Sums of what is not finite are not finite either, whatever the signs.
+    return tf.math.is_finite(tf.add_n(sentinels))
+
+
+def counts(record, layers):
+    """Exact numbers of NaN and infinite entries in the order of `Layout.sources`.
 
     Args:
         record: the `StepRecord` of the step.
-        bank: the `Bank` to count in.
         layers: list of `(layer, output tensors)`, in execution order.
+
+    Returns:
+        float64 tensor of shape `(sources, 2)`.
     """
-    outputs = [calls for _, calls in layers]
     loss = [] if record.loss is None else [tf.convert_to_tensor(record.loss)]
-    # The order of `Layout.sources`.
     sources = [
-        *outputs,
+        *(calls for _, calls in layers),
         loss,
         *([values] for _, values in record.gradients),
         record.inputs,
     ]
-    # One sentinel a tensor: a layer may hand on another's very output.
-    forward = {id(x): x for x in [*(x for calls in outputs for x in calls), *loss]}
-    sentinels = [sampling.sentinel(x) for x in forward.values()] + record.squares
-    if not sentinels:
-        return
-
-    def count():
-        bank.add_faults(
-            record.step, tf.stack([_counts(tensors) for tensors in sources])
-        )
-        return tf.constant(True)
-
-    healthy = tf.reduce_all(tf.math.is_finite(tf.stack(sentinels)))
-    tf.cond(healthy, lambda: tf.constant(False), count)
+    return tf.stack([_source_counts(tensors) for tensors in sources])
 
 
-def _counts(tensors):
+def _source_counts(tensors):
     if not tensors:
         return tf.zeros([2], tf.float64)
-    return tf.reduce_sum(sampling.nonfinite_counts(tensors), axis=0)
+    return tf.add_n([nonfinite_count(x) for x in tensors])
+
+
+def nonfinite_count(tensor):
+    """Exact numbers of NaN and of infinite entries, shape `(2,)`, float64."""
+    return _counter(tensor.dtype)(tensor)
+
+
+@functools.cache
+def _counter(dtype):
+    def count(tensor):
+        # Both numbers in one pass: XLA compiles every pass for itself.
+        one, many, none = (tf.constant(n, tf.int64) for n in (1, _MANY, 0))
+        kinds = tf.where(tf.math.is_inf(tensor), many, none)
+        kinds = tf.where(tf.math.is_nan(tensor), one, kinds)
+        number = tf.reduce_sum(kinds)
+        return tf.cast(tf.stack([number % _MANY, number // _MANY]), tf.float64)
+
+    signature = [tf.TensorSpec(None, dtype)]
+    return tf.function(count, input_signature=signature, autograph=False)
+
+
+def sentinel(tensor):
+    """A float32 scalar that is not finite if any entry is not.
+
+    It may also be so when finite entries overflow the sum: what trips it is counted.
+    """
+    return tf.cast(tf.reduce_sum(at_least_float32(tensor)), tf.float32)
+
+
+def sum_of_squares(values):
+    """Squared L2 norm, a float32 scalar, and a sentinel as well."""
+    # One pass over the values, where a square and a sum are two.
+    return 2 * tf.cast(tf.nn.l2_loss(at_least_float32(values)), tf.float32)

@@ -58,6 +58,12 @@ class Layout:
         ]
 
 
+def watched_units(entry):
+    """How many units of a layer can be dead."""
+    rectified = entry.region is not None and entry.region.floor is not None
+    return entry.units or 0 if rectified else 0
+
+
 def layout_of(model, record, layers, selected):
     """The layout of a recorded step.
 

@@ -7,22 +7,18 @@ step itself is the user's; what is added to it reads, and writes only to banks.
 import contextlib
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_activations.telemetry import faults, sampling
-from keras_activations.telemetry.banks import (
-    UPDATE_SAMPLE,
-    Bank,
-    sample_weights,
-    step_shift,
-)
+from keras_activations.telemetry.banks import Bank
 from keras_activations.telemetry.layouts import layout_of
+from keras_activations.telemetry.replicas import Replicas
 from keras_activations.telemetry.taps import (
     StepRecord,
     Taps,
     current_graph,
     floating_tensors,
+    padding_mask,
 )
 
 
@@ -48,23 +44,24 @@ class Probe:
         self._guard = guard
         self._taps = Taps(model, selected, self._on_apply)
         self._fused = True  # may be compiled by XLA
-        self._clock = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._start = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.replicas = Replicas(model.distribute_strategy)
+        self._clock = self.replicas.variable(0, "int64")
+        self._start = self.replicas.variable(0, "int64")
 
     # On the host
 
     @property
     def step(self):
         """Training steps so far."""
-        return int(self._clock.numpy())
+        return int(self.replicas.local(self._clock)[0])
 
     @step.setter
     def step(self, value):
-        self._clock.assign(value)
+        self.replicas.assign(self._clock, value)
 
     def restart_sampling(self):
         """The next step is sampled, and every `every` steps from there."""
-        self._start.assign(self._clock)
+        self.replicas.assign(self._start, self.step)
 
     @contextlib.contextmanager
     def watching_calls(self):
@@ -79,11 +76,16 @@ class Probe:
 
     # Around a step
 
-    def monitored(self, train_step):
-        """A train step that gives `(logs, status)` for the given one's `logs`.
+    def monitored(self, step):
+        """A step that gives `(results, status)` for the given one's results.
 
-        `status` is a float64 vector: the step, then the `Bank.flags`. It rides on
-        the step's own outputs, so that reading it costs no extra synchronisation.
+        `status` is a float64 matrix, a row a replica: the step, then the `Bank.flags`.
+        It rides on the step's own outputs, so that reading it costs no extra
+        synchronisation. Of what each replica puts out Keras takes the mean, so that
+        each gives as many times its own row as there are replicas.
+
+        Args:
+            step: callable `(data)`, e.g. `model.train_step`.
         """
 
         def monitored_step(data):
@@ -92,18 +94,20 @@ class Probe:
                 record = self._open_record()
                 record.inputs = floating_tensors(data)
                 try:
-                    logs = train_step(data)
+                    results = step(data)
                 finally:
                     self._taps.record = None
                 bank = self._finish(record)
-                step = tf.cast(record.step, tf.float64)
-            return logs, tf.concat([[step], bank.flags], axis=0)
+                number = tf.cast(record.step, tf.float64)
+                status = tf.concat([[number], bank.flags.read_value()], axis=0)
+            return results, self.replicas.own_row(self.replicas.number * status)
 
         return monitored_step
 
     def _open_record(self):
-        done = self._clock - self._start
-        record = StepRecord(self._clock + 1, sampling=tf.equal(done % self.every, 0))
+        clock = self._clock.read_value()
+        done = clock - self._start.read_value()
+        record = StepRecord(clock + 1, sampling=tf.equal(done % self.every, 0))
         if self._guard is not None:
             self._guard.before_step()
         self._taps.record = record
@@ -125,6 +129,10 @@ class Probe:
         self._finish(record)
 
     @property
+    def _weight_entries(self):
+        return sampling.weight_entries(len(self.model.trainable_variables))
+
+    @property
     def record(self):
         """The `StepRecord` being filled, or None."""
         return self._taps.record
@@ -138,15 +146,19 @@ class Probe:
             for v, g in zip(variables, gradients, strict=True)
             if g is not None
         ]
-        squares = [sampling.sum_of_squares(values) for _, values in pairs]
+        squares = [faults.sum_of_squares(values) for _, values in pairs]
+        norms = squares
+        if self.replicas.number > 1:
+            # The gradient is the sum of those of all replicas.
+            summed = self.replicas.summed([g for g in gradients if g is not None])
+            norms = [faults.sum_of_squares(faults.values_of(g)) for g in summed]
         if scale is not None and optimizer.built:
-            squares = [s / tf.square(tf.cast(scale, s.dtype)) for s in squares]
+            norms = [s / tf.square(tf.cast(scale, s.dtype)) for s in norms]
         record.squares += squares
+        record.norms += norms
         record.gradients += pairs
-        watched = [v for v, _ in pairs]
-        if watched:
-            shift = step_shift(record.step)
-            record.before.append(_weights_before(record.sampling, watched, shift))
+        if pairs:
+            self._note_weights(record, [v for v, _ in pairs])
         # LossScaleOptimizer drops updates that are not finite itself, and must see
         # them: they are how it finds its scale.
         if self._guard is None or scale is not None:
@@ -157,12 +169,24 @@ class Probe:
             self._end_step()
         return result
 
+    def _note_weights(self, record, variables):
+        # Only in steps that are sampled; XLA wants both branches of one shape.
+        entries = self._weight_entries
+        size = sum(sampling.sampled_weight_sizes(variables, entries))
+        record.weights_before.append(
+            tf.cond(
+                record.sampling,
+                lambda: sampling.sampled_weights(variables, entries),
+                lambda: tf.zeros([size], tf.float64),
+            )
+        )
+
     def _guarded(self, optimizer, apply, gradients, variables):
         record = self.record
         if not optimizer.built:  # not inside the condition that may skip it
             with keras.name_scope(optimizer.name, caller=optimizer):
                 optimizer.build(variables)
-        squares = record.squares[-sum(g is not None for g in gradients) :]
+        squares = record.norms[-sum(g is not None for g in gradients) :]
         dropped = self._guard.apply(apply, gradients, variables, squares, record.loss)
         record.dropped.append(dropped)
         return optimizer.iterations
@@ -173,32 +197,51 @@ class Probe:
         layout = layout_of(self.model, record, layers, self._selected)
         bank = self.banks.get(layout)
         if bank is None:
-            bank = self.banks[layout] = Bank(layout)
-        if record.squares:
-            bank.add_gradients(tf.stack(record.squares))
-        faults.watch(record, bank, layers)
-        self._sample(record, bank, layers)
+            bank = self.banks[layout] = self._new_bank(layout, record)
+        if record.norms:
+            bank.add_gradients(tf.stack(record.norms))
+        healthy = faults.healthy(record)
+
+        def look():
+            _when(~healthy, lambda: self._count_faults(record, bank, layers))
+            _when(record.sampling, lambda: self._sample(record, bank, layers))
+
+        # Mostly there is nothing to do: one condition costs half of what two do.
+        _when(record.sampling | ~healthy, look)
         if self._guard is not None and record.dropped:
             dropped = tf.reduce_any(tf.stack(record.dropped))
             bank.add_dropped(dropped)
             self._guard.after_step(dropped)
+        if self.replicas.several_workers:
+            bank.share_flags()
         return bank
 
+    def _new_bank(self, layout, record):
+        wide = any(tensor.dtype == tf.float64 for _, tensor in record.outputs)
+        # `fit` reads it after each execution, however many steps that has.
+        execution = getattr(self.model, "steps_per_execution", 1)
+        return Bank(
+            layout,
+            variables=[variable for variable, _ in record.gradients],
+            weight_entries=self._weight_entries,
+            every=self.every,
+            slots=-(-execution // self.every),
+            dtype="float64" if wide else "float32",
+            replicas=self.replicas,
+        )
+
+    def _count_faults(self, record, bank, layers):
+        bank.add_faults(record.step, faults.counts(record, layers))
+
     def _sample(self, record, bank, layers):
-        entries = bank.layout.layers
         outputs = [
-            calls
-            for entry, (_, calls) in zip(entries, layers, strict=True)
+            [(tensor, padding_mask(tensor)) for tensor in calls]
+            for entry, (_, calls) in zip(bank.layout.layers, layers, strict=True)
             if entry.sampled
         ]
-        weights = [v for v, _ in record.gradients]
-        before = tf.concat(record.before, axis=0) if record.before else None
-
-        def sample():
-            bank.add_sample(record.step, outputs, weights, before)
-            return tf.constant(True)
-
-        tf.cond(record.sampling, sample, lambda: tf.constant(False))
+        before = record.weights_before
+        before = tf.concat(before, axis=0) if before else None
+        bank.add_sample(record.step, outputs, before)
 
 
 def _by_layer(outputs):
@@ -208,12 +251,11 @@ def _by_layer(outputs):
     return list(calls.values())
 
 
-def _weights_before(sampling_now, variables, shift):
-    # A copy of the sampled entries, made only in steps that are sampled: XLA wants
-    # both branches of one shape.
-    size = sum(min(np.prod(v.shape, dtype=int), UPDATE_SAMPLE) for v in variables)
-    return tf.cond(
-        sampling_now,
-        lambda: sample_weights(variables, shift),
-        lambda: tf.zeros([size], tf.float64),
-    )
+def _when(condition, effect):
+    """Runs `effect`, which returns nothing, if the condition holds."""
+
+    def run():
+        effect()
+        return tf.constant(True)
+
+    tf.cond(condition, run, lambda: tf.constant(False))

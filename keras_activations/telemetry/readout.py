@@ -5,7 +5,8 @@ import math
 
 import numpy as np
 
-from keras_activations.telemetry.sampling import LEAST_WIDTH, MOMENTS
+from keras_activations.telemetry.counting import MOMENTS
+from keras_activations.telemetry.layouts import watched_units
 from keras_activations.telemetry.stats import Histogram, LayerStats, WeightStats
 
 
@@ -97,107 +98,75 @@ def layer_stats(reading, totals):
     return stats
 
 
-def next_ranges(reading):
-    """Histogram ranges for the next window, shape `(sampled layers, 2)`.
-
-    Known activations keep theirs. The others follow the bulk of what was seen, in
-    steps of two, so that a chart over time does not jump at every window.
-    """
-    ranges = reading.ranges.copy()
-    for row, entry, counts in zip(
-        ranges, reading.layout.sampled, reading.histograms, strict=True
-    ):
-        fixed = entry.region is not None and entry.region.histogram is not None
-        if fixed or not counts.sum():
-            continue
-        low, width = row[0], row[1] - row[0]
-        least = max(1e-6 * np.abs(row).max(), LEAST_WIDTH)
-        floor = entry.region.lower if entry.region is not None else -math.inf
-        outside = max(counts[0], counts[-1]) / counts.sum()
-        occupied = np.flatnonzero(counts > 0.001 * counts.sum())
-        narrow = occupied[-1] - occupied[0] < len(counts) // 4
-        if outside > 0.05 and not _floor_spike(counts, low, floor):
-            row[:] = low - width / 2, low + 1.5 * width
-        elif narrow and width / 2 > least:
-            centre = low + width * (occupied[0] + occupied[-1] + 1) / 2 / len(counts)
-            row[:] = centre - width / 4, centre + width / 4
-        row[0] = max(row[0], floor)
-        row[1] = max(row[1], row[0] + least)
-    return ranges
-
-
-def _floor_spike(counts, low, floor):
-    # Rectified outputs pile up at their lower bound: that is no sign of a range too
-    # narrow.
-    return low <= floor + 1e-9 and counts[-1] <= 0.05 * counts.sum()
-
-
 def _distributions(reading):
     found = {}
-    for row, (entry, extremes) in enumerate(
-        zip(reading.layout.sampled, _extremes_by_layer(reading), strict=True)
+    for row, (entry, alive) in enumerate(
+        zip(reading.layout.sampled, _alive_by_layer(reading), strict=True)
     ):
         moments = dict(zip(MOMENTS, reading.moments[row], strict=True))
         if moments["count"]:
             found[entry.path] = _distribution(
-                entry, moments, extremes, reading.histograms[row], reading.ranges[row]
+                entry,
+                moments,
+                alive,
+                reading.extremes[row],
+                Histogram(
+                    edges=np.linspace(
+                        *reading.ranges[row], len(reading.histograms[row]) + 1
+                    ),
+                    counts=reading.histograms[row].astype(np.int64),
+                ),
             )
     return found
 
 
-def _extremes_by_layer(reading):
-    widths = [entry.units or 1 for entry in reading.layout.sampled]
+def _alive_by_layer(reading):
+    widths = [watched_units(entry) for entry in reading.layout.sampled]
     if not widths:
         return []
-    return np.split(reading.extremes, np.cumsum(widths)[:-1], axis=1)
+    return np.split(reading.alive, np.cumsum(widths)[:-1])
 
 
-def _distribution(entry, moments, extremes, counts, limits):
+def _distribution(entry, moments, alive, extremes, histogram):
     count = moments["count"]
     mean = moments["sum"] / count
     # Between samples the means differ; within one the squares are already centred.
     between = max(moments["squared_means"] - count * mean * mean, 0.0)
-    greatest, least = extremes[0], -extremes[1]
     region = entry.region
     saturates = region is not None and (
         region.saturated_below is not None or region.saturated_above is not None
     )
-    dead = None
-    if entry.units and region is not None and region.floor is not None:
-        low, high = region.floor
-        dead = (least >= low) & (greatest <= high) & (least <= greatest)
     return {
         "count": int(count),
         "mean": float(mean),
         "std": math.sqrt((moments["centred_squares"] + between) / count),
-        "min": float(least[least <= greatest].min()),
-        "max": float(greatest[least <= greatest].max()),
+        "min": float(extremes[0]),
+        "max": float(extremes[1]),
         "saturation_low": float(moments["low"] / count) if saturates else None,
         "saturation_high": float(moments["high"] / count) if saturates else None,
         "zero_fraction": float(moments["zeros"] / count),
-        "dead": dead,
-        "histogram": Histogram(
-            edges=np.linspace(limits[0], limits[1], len(counts) + 1),
-            counts=counts.astype(np.int64),
-        ),
+        "dead": alive == 0 if len(alive) else None,
+        "histogram": histogram,
     }
 
 
 def _weights(reading, totals):
-    samples = reading.flags[2]
     found: dict[str, list[WeightStats]] = {}
-    for entry, peak, squares in zip(
-        reading.layout.weights, reading.gradients, reading.weights, strict=True
+    for entry, square, norm, (update, before) in zip(
+        reading.layout.weights,
+        reading.squares,
+        reading.weights,
+        reading.updates.T,
+        strict=True,
     ):
-        weight, update, before = squares
         nan_count, inf_count = totals["gradient", entry.path]
         found.setdefault(entry.layer, []).append(
             WeightStats(
                 path=entry.path,
-                gradient_norm=None if peak == -math.inf else float(peak),
+                gradient_norm=None if square == -math.inf else math.sqrt(square),
                 gradient_nan_count=int(nan_count),
                 gradient_inf_count=int(inf_count),
-                weight_norm=math.sqrt(weight / samples) if samples else None,
+                weight_norm=float(norm) if reading.samples else None,
                 update_ratio=math.sqrt(update / before) if before > 0 else None,
             )
         )

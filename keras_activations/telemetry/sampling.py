@@ -1,192 +1,189 @@
-"""Statistics of layer outputs, computed inside the training step.
+"""Samples of layer outputs and weights, drawn inside the training step.
 
-Every function here takes and returns tensors, works in float64 whatever the layers
-compute in (float16 sums overflow, float32 counters stop at 2**24), and compiles
-under XLA.
+All is done to keep the step's graph small, for the sake of the time to the first
+step: what is drawn is traced once for all layers of a kind, and what comes of the
+sample is worked out after the step, see `counting`. Every function here takes and
+returns tensors and compiles under XLA.
 """
 
+import functools
 import math
 
 import tensorflow as tf
 
-BINS = 64
-LEAST_WIDTH = 1e-12  # of a histogram's range
-MOMENTS = ("count", "sum", "centred_squares", "squared_means", "low", "high", "zeros")
+SHIFT = (
+    0.7548776662466927  # 1 / plastic number: irrational, unrelated to the golden mean
+)
 
 
-def sample_size(layers):
-    """Values looked at per layer and step: small layers whole, large ones in part."""
-    return min(2**15, max(2**12, 2**20 // max(layers, 1)))
+def values_wanted(layers):
+    """Single values drawn from each of so many layers in a sampled step.
+
+    Small layers are seen whole. Many layers share a bounded memory.
+    """
+    return max(2**9, min(2**14, 2**20 // max(layers, 1)))
 
 
-def rows(tensor, limit, shift, units=1):
-    """A sample of a layer's output as a float64 matrix of shape `(rows, units)`.
+def unit_values_wanted(every):
+    """Values of each rectified layer looked at for dead units, in whole rows."""
+    return min(2**14 * every, 2**17)
 
-    All axes but the last are rows. Where there are more rows than asked for, they
-    are cut into strata of nearly equal width and one row is drawn from each, at a place
-    that moves from stratum to stratum and from step to step by irrational
+
+def weight_entries(weights):
+    """Entries of each of so many weights looked at before and after an update."""
+    return max(2**8, min(2**12, 2**17 // max(weights, 1)))
+
+
+def step_shift(step):
+    """The place within the strata of `drawn` at this step."""
+    return tf.math.floormod(tf.cast(step, tf.float64) * SHIFT, 1.0)
+
+
+def drawn(available, wanted, shift):
+    """Which of `available` rows are looked at, in order.
+
+    The rows are cut into strata of nearly equal width and one is drawn from each, at
+    a place that moves from stratum to stratum and from step to step by irrational
     fractions: no channel, no position and no example is preferred, and none is
     drawn twice. A fixed stride would see the same corner of every image.
 
     Args:
-        tensor: floating tensor of any shape.
-        limit: Python int, greatest number of values wanted.
-        shift: scalar float64 tensor in [0, 1), different at each step.
-        units: Python int, size of the last axis; 1 looks at single values.
+        available: int64 scalar tensor.
+        wanted: Python int >= 1.
+        shift: float64 scalar tensor in [0, 1), different at each step.
 
     Returns:
-        float64 tensor of shape `(rows, units)`.
+        int64 tensor of shape `(min(available, wanted),)`.
+    """
+    number = tf.minimum(available, wanted)
+    edges = tf.range(number + 1) * available // tf.maximum(number, 1)
+    width = tf.cast(edges[1:] - edges[:-1], tf.float64)
+    golden = (math.sqrt(5) - 1) / 2
+    place = tf.cast(tf.range(number), tf.float64) * golden + shift
+    within = tf.floor(tf.math.floormod(place, 1.0) * width)
+    return edges[:-1] + tf.cast(within, edges.dtype)
+
+
+def rows(tensor, limit, shift, units=1, mask=None, whole=False):
+    """A sample of a layer's output, and which rows of it are no padding.
+
+    Args:
+        tensor: floating tensor of any shape, all axes but the last are rows.
+        limit: Python int, greatest number of values wanted.
+        shift: see `drawn`.
+        units: Python int, size of the last axis; 1 looks at single values.
+        mask: None, or a boolean tensor over the leading axes, False for padding.
+        whole: bool, there are no more values than wanted.
+
+    Returns:
+        tensor of shape `(rows, units)`, in the tensor's dtype but float32 at least,
+        and a boolean tensor of shape `(rows, 1)`, or None without a mask.
     """
     matrix = tf.reshape(tensor, [-1, units])
-    wanted = max(1, limit // units)
-    known = matrix.shape[0]
-    if known is None or known > wanted:
-        available = tf.shape(matrix, out_type=tf.int64)[0]
-        drawn = tf.minimum(available, wanted)
-        edges = tf.range(drawn + 1) * available // drawn
-        width = tf.cast(edges[1:] - edges[:-1], tf.float64)
-        golden = (math.sqrt(5) - 1) / 2
-        place = tf.cast(tf.range(drawn), tf.float64) * golden + shift
-        within = tf.floor(tf.math.floormod(place, 1.0) * width)
-        matrix = tf.gather(matrix, edges[:-1] + tf.cast(within, edges.dtype))
-    return tf.cast(matrix, tf.float64)
+    available = tf.shape(matrix, out_type=tf.int64)[0]
+    if whole:
+        chosen = tf.range(available)
+    else:
+        chosen = drawn(available, max(1, limit // units), shift)
+        matrix = tf.gather(matrix, chosen)
+    if mask is not None:
+        positions = tf.size(mask, out_type=tf.int64)
+        rows_each = tf.maximum(available // tf.maximum(positions, 1), 1)
+        mask = tf.gather(tf.reshape(mask, [-1, 1]), chosen // rows_each)
+    return at_least_float32(matrix), mask
 
 
-def unit_extremes(matrix):
-    """Greatest value and greatest negated value of each unit, shape `(2, units)`.
-
-    Values that are not finite are passed over; a unit with none left gets -inf.
-    """
-    finite = tf.math.is_finite(matrix)
-    lowest = tf.constant(-math.inf, tf.float64)
-    return tf.stack(
-        [
-            tf.reduce_max(tf.where(finite, matrix, lowest), axis=0),
-            tf.reduce_max(tf.where(finite, -matrix, lowest), axis=0),
-        ]
-    )
-
-
-def side_by_side(matrices):
-    """Matrices of different sizes as the rows of one, padded with NaN."""
-    flat = [tf.reshape(matrix, [-1]) for matrix in matrices]
-    sizes = [tf.size(values) for values in flat]
-    longest = sizes[0]
-    for size in sizes[1:]:
-        longest = tf.maximum(longest, size)
-    return tf.stack(
-        [
-            tf.pad(values, [[0, longest - size]], constant_values=math.nan)
-            for values, size in zip(flat, sizes, strict=True)
-        ]
-    )
-
-
-def moments(values, thresholds):
-    """Sums from which `LayerStats` follow, and which add up over samples.
+def values(tensor, mask, shift, wanted, dtype):
+    """Single values of one output, shape `(wanted,)`, padded with NaN.
 
     Args:
-        values: float64 tensor of shape `(layers, n)`; what is not finite is
-            passed over.
-        thresholds: float64 tensor of shape `(layers, 2)`: at or below the first
-            and at or above the second a value is saturated.
-
-    Returns:
-        float64 tensor of shape `(layers, 7)`, the columns named in `MOMENTS`.
+        tensor, mask, shift: see `rows`.
+        wanted: Python int.
+        dtype: what to cast them to.
     """
-    finite = tf.math.is_finite(values)
-    present = tf.cast(finite, tf.float64)
-    held = tf.where(finite, values, tf.zeros_like(values))
-    count = tf.reduce_sum(present, axis=1)
-    total = tf.reduce_sum(held, axis=1)
-    mean = tf.math.divide_no_nan(total, count)
-    # Centred first: the difference of two large squares would lose all digits.
-    squares = tf.where(finite, tf.square(held - mean[:, None]), tf.zeros_like(held))
-    centred = tf.reduce_sum(squares, axis=1)
-
-    def number(condition):
-        return tf.reduce_sum(tf.cast(condition & finite, tf.float64), axis=1)
-
-    return tf.stack(
-        [
-            count,
-            total,
-            centred,
-            total * mean,
-            number(values <= thresholds[:, :1]),
-            number(values >= thresholds[:, 1:]),
-            number(values == 0.0),
-        ],
-        axis=1,
-    )
+    return _traced(_values, tensor, shift, mask, wanted, 1, dtype)
 
 
-def histograms(values, ranges):
-    """Counts in `BINS` bins of equal width; what lies outside goes to the end bins.
+def _values(sample, kept, wanted, units, dtype):
+    matrix = tf.cast(sample, dtype)
+    if kept is not None:
+        matrix = tf.where(kept, matrix, tf.cast(math.nan, dtype))
+    missing = wanted - tf.size(matrix)
+    padded = tf.pad(matrix[:, 0], [[0, missing]], constant_values=math.nan)
+    return tf.ensure_shape(padded, [wanted])
+
+
+def alive_units(tensor, mask, shift, units, floor, wanted):
+    """Which units left their floor, a boolean tensor of shape `(units,)`.
 
     Args:
-        values: float64 tensor of shape `(layers, n)`; what is not finite is
-            passed over.
-        ranges: float64 tensor of shape `(layers, 2)`, finite and increasing.
-
-    Returns:
-        float64 tensor of shape `(layers, BINS)`.
+        tensor, mask, shift, units: see `rows`.
+        floor: (low, high), floats: the closed band.
+        wanted: Python int, values looked at.
     """
-    layers = values.shape[0]
-    finite = tf.math.is_finite(values)
-    low, high = ranges[:, :1], ranges[:, 1:]
-    place = (values - low) / (high - low)
-    place = tf.where(tf.math.is_nan(place), tf.zeros_like(place), place)
-    column = tf.clip_by_value(tf.floor(place * BINS), 0, BINS - 1)
-    segment = tf.cast(column, tf.int32) + BINS * tf.range(layers)[:, None]
-    counts = tf.math.unsorted_segment_sum(
-        tf.cast(finite, tf.float64), segment, layers * BINS
-    )
-    return tf.reshape(counts, [layers, BINS])
+    return _traced(_alive_units, tensor, shift, mask, wanted, units, floor)
 
 
-def settle_ranges(ranges, values):
-    """Gives layers without a histogram range (NaN) that of their first sample."""
-    finite = tf.math.is_finite(values)
-    infinity = tf.constant(math.inf, tf.float64)
-    low = tf.reduce_min(tf.where(finite, values, infinity), axis=1)
-    high = tf.reduce_max(tf.where(finite, values, -infinity), axis=1)
-    seen = tf.stack([low, high], axis=1)
-    # Constant outputs need a width too; nothing finite leaves the range open.
-    width = tf.maximum(high - low, 1e-6 * tf.maximum(tf.abs(low), tf.abs(high)))
-    seen = tf.stack([low, low + tf.maximum(width, LEAST_WIDTH)], axis=1)
-    usable = tf.math.is_finite(seen[:, :1]) & tf.math.is_finite(seen[:, 1:])
-    unset = tf.math.is_nan(ranges)
-    return tf.where(unset & usable, seen, ranges)
+def _alive_units(sample, kept, wanted, units, floor):
+    middle, reach = (floor[0] + floor[1]) / 2, (floor[1] - floor[0]) / 2
+    # One comparison for both ends; NaN is no floor either.
+    alive = ~(tf.abs(sample - middle) <= reach)
+    return tf.reduce_any(alive if kept is None else alive & kept, axis=0)
 
 
-def nonfinite_counts(tensors):
-    """Exact numbers of NaN and of infinite entries, shape `(tensors, 2)`, float64."""
-
-    def number(condition):
-        return tf.cast(tf.math.count_nonzero(condition), tf.float64)
-
-    return tf.stack(
-        [
-            tf.stack([number(tf.math.is_nan(x)), number(tf.math.is_inf(x))])
-            for x in tensors
-        ]
-    )
+def _traced(look, tensor, shift, mask, wanted, units, option):
+    """`look` at a sample of a tensor, traced once for all tensors of a kind."""
+    size = tensor.shape.num_elements()
+    whole = size is not None and size <= wanted
+    masked = mask is not None
+    function = _tracing(look, tensor.dtype, masked, whole, wanted, units, option)
+    return function(tensor, shift, *([mask] if masked else []))
 
 
-def sentinel(tensor):
-    """A float32 scalar that is not finite if any entry is not.
+@functools.cache
+def _tracing(look, dtype, masked, whole, wanted, units, option):
+    signature = [tf.TensorSpec(None, dtype), tf.TensorSpec([], tf.float64)]
+    if masked:
+        signature.append(tf.TensorSpec(None, tf.bool))
 
-    It may also be so when finite entries overflow the sum: what trips it is counted.
+    def trace(tensor, shift, mask=None):
+        sample, kept = rows(tensor, wanted, shift, units, mask, whole)
+        return look(sample, kept, wanted, units, option)
+
+    return tf.function(trace, input_signature=signature, autograph=False)
+
+
+def sampled_weights(variables, wanted):
+    """Entries spread over each variable, as one float64 vector.
+
+    The same ones each time: they are compared before and after an update.
+
+    Args:
+        variables: list of `keras.Variable`.
+        wanted: int, about how many of each; all of a small one.
     """
-    return tf.cast(tf.reduce_sum(_at_least_float32(tensor)), tf.float32)
+    entries = []
+    for variable in variables:
+        flat = tf.reshape(tf.convert_to_tensor(variable.value), [-1])
+        stride = _stride(variable.shape, wanted)
+        entries.append(tf.cast(flat[::stride], tf.float64))
+    return tf.concat(entries, axis=0)
 
 
-def sum_of_squares(values):
-    """Squared L2 norm, a float32 scalar, and a sentinel as well."""
-    # One pass over the values, where a square and a sum are two.
-    return 2 * tf.cast(tf.nn.l2_loss(_at_least_float32(values)), tf.float32)
+def sampled_weight_sizes(variables, wanted):
+    """How many entries of each variable `sampled_weights` looks at."""
+    return [-(-math.prod(v.shape) // _stride(v.shape, wanted)) for v in variables]
 
 
-def _at_least_float32(tensor):
+def _stride(shape, wanted):
+    size = math.prod(shape)
+    stride = max(1, size // wanted)
+    # One that shares a factor with an axis sees some of its places only.
+    while math.gcd(stride, size) > 1:
+        stride += 1
+    return stride
+
+
+def at_least_float32(tensor):
+    """The tensor, in float32 where it is narrower."""
     return tf.cast(tensor, tf.float32) if tensor.dtype.size < 4 else tensor

@@ -26,8 +26,9 @@ class StepRecord:
         graph: the graph being traced, or None when running eagerly.
         outputs: list of `(layer, tensor)`; a layer called twice appears twice.
         gradients: list of `(variable, values)`, see `faults.watched_values`.
-        squares: squared L2 norm of each of those gradients.
-        before: vectors of sampled weights before the update, one an optimizer.
+        squares: squared L2 norm of each of those gradients, in this replica.
+        norms: the same for the gradients of all replicas together.
+        weights_before: vectors of sampled weights before an update.
         dropped: booleans, one an optimizer: was its update held back?
         loss: the loss before scaling, or None.
         inputs: floating tensors of the batch.
@@ -40,7 +41,8 @@ class StepRecord:
         self.outputs = []
         self.gradients = []
         self.squares = []
-        self.before = []
+        self.norms = []
+        self.weights_before = []
         self.dropped = []
         self.loss = None
         self.inputs = []
@@ -230,6 +232,18 @@ def floating_tensors(structure):
         for x in keras.tree.flatten(structure)
         if isinstance(x, tf.Tensor) and x.dtype.is_floating
     ]
+
+
+def padding_mask(output):
+    """The mask that Keras carries with a layer's output, None where all is data.
+
+    Keras sets it once the layer's own call is done: ask at the end of the step.
+    """
+    mask = getattr(output, "_keras_mask", None)
+    if mask is None or mask.shape.rank is None or output.shape.rank is None:
+        return None
+    leading = output.shape[: mask.shape.rank]
+    return mask if mask.shape.is_compatible_with(leading) else None
 
 
 def current_graph():
