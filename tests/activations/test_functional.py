@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import special
 
 from keras_activations.activations import functional
+from keras_activations.activations.clipped_tanh import GREATEST_LIMIT
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 # Smallest normal number, and relative width of a unit in the last place.
@@ -241,7 +242,7 @@ def test_gelu_without_erfc_in_keras(monkeypatch, xla):
 @with_and_without_xla
 def test_clipped_tanh_stays_inside_the_open_interval(dtype, xla):
     x = tf.cast(np.linspace(-60, 60, 30_001), dtype)
-    for limit in (3.0, functional.GREATEST_LIMIT[dtype]):
+    for limit in (3.0, GREATEST_LIMIT[dtype]):
 
         @tf.function(jit_compile=xla, autograph=False)
         def run(x, limit=limit):
@@ -254,7 +255,7 @@ def test_clipped_tanh_stays_inside_the_open_interval(dtype, xla):
 
 @each_dtype
 def test_a_limit_that_rounds_to_one_is_refused(dtype):
-    greatest = functional.GREATEST_LIMIT[dtype]
+    greatest = GREATEST_LIMIT[dtype]
     with pytest.raises(ValueError, match=f"{dtype}.*{greatest}.*Received: limit=19.1"):
         functional.clipped_tanh(tf.zeros(3, dtype), 19.1)
 
