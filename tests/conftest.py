@@ -9,6 +9,9 @@ import hypothesis
 import keras
 import pytest
 
+# Asserts in what tests import show their values as well.
+pytest.register_assert_rewrite("tests.activations.twins")
+
 # The first example of a property traces a graph and takes seconds, the rest microseconds.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
