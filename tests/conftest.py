@@ -9,6 +9,11 @@ import hypothesis
 import keras
 import pytest
 
+# Asserts in what tests import show their values as well.
+pytest.register_assert_rewrite(
+    "tests.activations.twins", "tests.health.windows", "tests.leftovers"
+)
+
 # The first example of a property traces a graph and takes seconds, the rest microseconds.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")

@@ -14,8 +14,11 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import keras_activations as ka
-from keras_activations import demo
 from keras_activations.__main__ import main
+from keras_activations.demo import run_demo, runs
+from keras_activations.demo.curves import free_folder
+from keras_activations.demo.networks import careful_root
+from keras_activations.demo.outcomes import Outcome, broken_promises
 
 RUNS = ("healthy", "saturated", "nan_gradient")
 
@@ -37,8 +40,8 @@ def story(log_dir):
 @pytest.fixture
 def nothing_seen(monkeypatch):
     """Every training ends without a finding."""
-    outcome = demo.Outcome(steps=1, planned=9, loss=np.nan, accuracy=0.5, findings=[])
-    monkeypatch.setattr(demo, "train", lambda *arguments: outcome)
+    outcome = Outcome(steps=1, planned=9, loss=np.nan, accuracy=0.5, findings=[])
+    monkeypatch.setattr(runs, "train", lambda *arguments: outcome)
     return outcome
 
 
@@ -94,7 +97,7 @@ def test_last_comes_the_tensorboard_command(story, log_dir):
 
 
 def test_what_was_not_found_is_told(nothing_seen, tmp_path, capsys):
-    assert demo.run_demo(tmp_path / "logs", epochs=1) == 1
+    assert run_demo(tmp_path / "logs", epochs=1) == 1
     text = " ".join(capsys.readouterr().out.split())
     assert "the loss did not stay finite" in text
     told = text.split("Not as promised")[1]
@@ -107,26 +110,26 @@ def test_what_was_not_found_is_told(nothing_seen, tmp_path, capsys):
 
 def test_false_alarm_breaks_a_promise(nothing_seen, tmp_path):
     alarm = ka.Finding(1, 0, "healthy/gelu", "dead_units", 0.9, 0.5, "warn", "dead")
-    ill = demo.Outcome(1, 9, 0.5, 0.5, [alarm])
+    ill = Outcome(1, 9, 0.5, 0.5, [alarm])
     well = nothing_seen
-    broken = demo.broken_promises(ill, well, well, well, tmp_path)
+    broken = broken_promises(ill, well, well, well, tmp_path)
     assert "the healthy network has no finding" in broken
 
 
 def test_earlier_demo_is_kept(tmp_path):
-    assert demo.free_folder(tmp_path) == tmp_path
+    assert free_folder(tmp_path) == tmp_path
     (tmp_path / "healthy").mkdir()
     beside = tmp_path.with_name(f"{tmp_path.name}-2")
-    assert demo.free_folder(tmp_path) == beside
+    assert free_folder(tmp_path) == beside
     (beside / "healthy").mkdir(parents=True)
-    assert demo.free_folder(tmp_path) == tmp_path.with_name(f"{tmp_path.name}-3")
+    assert free_folder(tmp_path) == tmp_path.with_name(f"{tmp_path.name}-3")
 
 
 def test_folder_that_is_a_file_is_refused(tmp_path):
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(SystemExit, match="is a file. Received: .*file"):
-        demo.free_folder(file)
+        free_folder(file)
 
 
 def test_without_scikit_learn_the_extra_is_named(monkeypatch):
@@ -139,7 +142,7 @@ def test_careful_root_hides_a_nan_gradient():
     x = tf.constant([0.0, 4.0])
     with tf.GradientTape() as tape:
         tape.watch(x)
-        y = demo.careful_root(x)
+        y = careful_root(x)
     assert keras.ops.convert_to_numpy(y).tolist() == [0.0, 2.0]
     gradient = tape.gradient(y, x).numpy()
     assert np.isnan(gradient[0]) and gradient[1] == 0.25

@@ -1,8 +1,90 @@
-"""The layer over `functional.clipped_tanh`."""
+"""A hyperbolic tangent that ends where it would have no slope left."""
+
+import math
+import numbers
 
 import keras
+from keras import ops
 
-from keras_activations.activations import functional
+from keras_activations.activations.casting import as_float
+
+OUTSIDE_GRADIENTS = ("zero", "inward", "straight_through")
+
+# The half types are computed in float32 and rounded: tanh may come within one
+# unit in the last place of 1, p bits: atanh(1 - 2**-p) = log(2**(p + 1) - 1) / 2.
+# TensorFlow's float32 and float64 tanh are rational and reach 1 early, at 7.91
+# and 17.71: eight units, log(2**(p - 2) - 1) / 2.
+GREATEST_LIMIT = {"bfloat16": 3.11, "float16": 4.15, "float32": 7.62, "float64": 17.67}
+
+
+@keras.saving.register_keras_serializable(package="keras_activations")
+def clipped_tanh(x, limit=3.0, outside_gradient="zero"):
+    """Hyperbolic tangent of an input clipped to where it still has slope.
+
+    Formula: `tanh(clip(x, -limit, limit))`
+
+    The output stays strictly inside (-1, 1), so that `atanh` or a logarithm of
+    `1 - y` is finite. With the default limit `|y| <= 0.99506`, which bfloat16
+    rounds to 0.99609, its greatest value below 1.
+
+    Args:
+        x: float tensor of any shape.
+        limit: float, positive, finite and so small that its tanh stays below 1
+            in the dtype of `x`: at most 3.11 for bfloat16, 4.15 for float16,
+            7.62 for float32, 17.67 for float64. Defaults to `3.0`.
+        outside_gradient: what is passed back to an input beyond the limit:
+            `"zero"`, nothing, the derivative of the formula;
+            `"inward"`, the upstream gradient times the slope at the limit where
+            a descent step would move the input back inside, else nothing;
+            `"straight_through"`, that product always.
+            Defaults to `"zero"`.
+
+    Returns:
+        A tensor of the shape and dtype of `x`.
+
+    Raises:
+        ValueError: if `limit` or `outside_gradient` is not as above.
+
+    Reference:
+
+    - [Bengio et al., 2013](https://arxiv.org/abs/1308.3432), straight-through
+
+    Example:
+
+    >>> y = clipped_tanh([-100.0, 0.0, 3.0, 100.0])
+    >>> [round(float(v), 5) for v in y]
+    [-0.99505, 0.0, 0.99505, 0.99505]
+    """
+    _check_clip(limit, outside_gradient)
+    if isinstance(x, keras.KerasTensor):
+        # A custom gradient needs real tensors; inside a functional model a layer
+        # gets them.
+        return ClippedTanh(limit, outside_gradient)(x)
+    x = as_float(x)
+    _check_limit(limit, keras.backend.standardize_dtype(x.dtype))
+    if outside_gradient == "zero":
+        return ops.tanh(ops.clip(x, -limit, limit))
+
+    @ops.custom_gradient
+    def forward(x):
+        y = ops.tanh(ops.clip(x, -limit, limit))
+
+        def backward(*args, upstream=None):
+            # TensorFlow and JAX pass the upstream gradient by position.
+            upstream = args[0] if upstream is None else upstream
+            gradient = upstream * (1 - y * y)
+            if outside_gradient == "straight_through":
+                return gradient
+            # Descent moves an input against its gradient.
+            outward = ops.logical_or(
+                ops.logical_and(x > limit, upstream < 0),
+                ops.logical_and(x < -limit, upstream > 0),
+            )
+            return ops.where(outward, ops.zeros_like(gradient), gradient)
+
+        return y, backward
+
+    return forward(x)
 
 
 @keras.saving.register_keras_serializable(package="keras_activations")
@@ -42,15 +124,15 @@ class ClippedTanh(keras.layers.Layer):
 
     def __init__(self, limit=3.0, outside_gradient="zero", **kwargs):
         super().__init__(**kwargs)
-        functional.check_clip(limit, outside_gradient)
-        functional.check_limit(limit, self.compute_dtype)
+        _check_clip(limit, outside_gradient)
+        _check_limit(limit, self.compute_dtype)
         self.limit = float(limit)
         self.outside_gradient = outside_gradient
         self.supports_masking = True
         # Not built here, as Keras's own do: building gives the layer its `path`.
 
     def call(self, inputs):
-        return functional.clipped_tanh(inputs, self.limit, self.outside_gradient)
+        return clipped_tanh(inputs, self.limit, self.outside_gradient)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -58,3 +140,26 @@ class ClippedTanh(keras.layers.Layer):
     def get_config(self):
         config = {"limit": self.limit, "outside_gradient": self.outside_gradient}
         return {**super().get_config(), **config}
+
+
+def _check_clip(limit, outside_gradient):
+    """Raises ValueError unless both are options of `clipped_tanh`."""
+    if not (isinstance(limit, numbers.Real) and 0 < float(limit) < math.inf):
+        raise ValueError(
+            f"`limit` must be a positive, finite number. Received: limit={limit!r}"
+        )
+    if outside_gradient not in OUTSIDE_GRADIENTS:
+        raise ValueError(
+            f"`outside_gradient` must be one of {OUTSIDE_GRADIENTS}. "
+            f"Received: outside_gradient={outside_gradient!r}"
+        )
+
+
+def _check_limit(limit, dtype):
+    """Raises ValueError where tanh(limit) may round to 1 in a dtype, a string."""
+    greatest = GREATEST_LIMIT[dtype]
+    if limit > greatest:
+        raise ValueError(
+            f"tanh(limit) must stay below 1 in the input's dtype, {dtype}: `limit` "
+            f"may be at most {greatest}. Received: limit={limit}"
+        )

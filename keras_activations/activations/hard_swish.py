@@ -1,8 +1,40 @@
-"""The layer over `functional.hard_swish`."""
+"""The piecewise quadratic form of swish."""
 
 import keras
+from keras import ops
 
-from keras_activations.activations import functional
+from keras_activations.activations.casting import as_float
+
+
+@keras.saving.register_keras_serializable(package="keras_activations")
+def hard_swish(x):
+    """Piecewise quadratic form of swish, without an exponential.
+
+    Formula: `x * (relu6(x + 3) / 6)`
+
+    TensorFlow Lite turns this form into its one operation HARD_SWISH. The price
+    is that `-inf` gives NaN, where the limit is 0; no finite input does.
+
+    Args:
+        x: float tensor of any shape.
+
+    Returns:
+        A tensor of the shape and dtype of `x`, at least -0.375.
+
+    Reference:
+
+    - [Howard et al., 2019](https://arxiv.org/abs/1905.02244)
+
+    Example:
+
+    >>> [round(float(v), 4) for v in hard_swish([-1.5, 1.5, 4.0])]
+    [-0.375, 1.125, 4.0]
+    """
+    if isinstance(x, keras.KerasTensor):
+        return HardSwish()(x)
+    x = as_float(x)
+    # Dividing first: x * relu6(x + 3) overflows from a sixth of the largest float.
+    return x * (ops.relu6(x + 3.0) / 6.0)
 
 
 @keras.saving.register_keras_serializable(package="keras_activations")
@@ -33,7 +65,7 @@ class HardSwish(keras.layers.Layer):
         # Not built here, as Keras's own do: building gives the layer its `path`.
 
     def call(self, inputs):
-        return functional.hard_swish(inputs)
+        return hard_swish(inputs)
 
     def compute_output_shape(self, input_shape):
         return input_shape

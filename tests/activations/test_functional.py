@@ -1,92 +1,31 @@
-"""The pure functions against float64 SciPy and mpmath, in every dtype, with XLA."""
+"""The pure functions against float64 SciPy, in every dtype, with XLA."""
 
-import functools
 import math
 
 import hypothesis
 import keras
-import mpmath
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy import special
 
-from keras_activations.activations import functional
+from tests.activations.twins import (
+    FUNCTIONS,
+    TINY,
+    ULP,
+    each_dtype,
+    each_function,
+    measure,
+    to_float64,
+    twin,
+    with_and_without_xla,
+)
 
-DTYPES = ("float16", "bfloat16", "float32", "float64")
-# Smallest normal number, and relative width of a unit in the last place.
-TINY = {"float16": 2**-14, "bfloat16": 2**-126, "float32": 2**-126, "float64": 2**-1022}
-ULP = {"float16": 2**-10, "bfloat16": 2**-7, "float32": 2**-23, "float64": 2**-52}
 BITS = {"float16": "uint16", "bfloat16": "uint16", "float32": "uint32"} | {
     "float64": "uint64"
 }
-FUNCTIONS = {
-    "clipped_tanh": functional.clipped_tanh,
-    "inward": functools.partial(functional.clipped_tanh, outside_gradient="inward"),
-    "straight": functools.partial(
-        functional.clipped_tanh, limit=1.25, outside_gradient="straight_through"
-    ),
-    "relu6": functional.relu6,
-    "hard_swish": functional.hard_swish,
-    "gelu": functional.stable_gelu,
-    "gelu_tanh": functools.partial(functional.stable_gelu, approximate=True),
-}
 GELUS = ("gelu", "gelu_tanh")
-each_function = pytest.mark.parametrize("name", FUNCTIONS)
-each_dtype = pytest.mark.parametrize("dtype", DTYPES)
-with_and_without_xla = pytest.mark.parametrize("xla", [False, True])
-
-
-@functools.cache
-def compiled(name, xla):
-    @tf.function(jit_compile=xla, autograph=False)
-    def value_and_gradient(x):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = FUNCTIONS[name](x)
-        return y, tape.gradient(y, x)
-
-    return value_and_gradient
-
-
-def measure(name, x, xla):
-    """Value and gradient, with an upstream gradient of 1, as float64."""
-    y, gradient = compiled(name, xla)(x)
-    assert y.dtype == gradient.dtype == x.dtype
-    return to_float64(y), to_float64(gradient)
-
-
-def to_float64(x):
-    return tf.cast(x, "float64").numpy()
-
-
-def twin(name, x):
-    """Value and derivative in float64, by other formulas."""
-    if name in ("clipped_tanh", "inward", "straight"):
-        limit = 1.25 if name == "straight" else 3.0
-        inside = np.abs(x) <= limit
-        # The upstream gradient is 1: "inward" lets what lies above come down.
-        passes = {"inward": inside | (x > limit), "straight": True}.get(name, inside)
-        y = np.tanh(np.clip(x, -limit, limit))
-        return y, np.where(passes, 1 / np.cosh(np.clip(x, -limit, limit)) ** 2, 0.0)
-    if name == "relu6":
-        return np.clip(x, 0, 6), ((x > 0) & (x < 6)).astype("float64")
-    if name == "hard_swish":
-        middle = np.clip(x, -3, 3)
-        y = np.where(x >= 3, x, np.where(x <= -3, 0.0, middle * (middle + 3) / 6))
-        slope = np.where(x >= 3, 1.0, np.where(x <= -3, 0.0, middle / 3 + 0.5))
-        return y, slope
-    near = np.clip(x, -40, 40)
-    if name == "gelu":
-        density = np.exp(-near * near / 2) / math.sqrt(2 * math.pi)
-        return x * special.ndtr(x), special.ndtr(x) + near * density
-    scale = 2 * math.sqrt(2 / math.pi)
-    t = scale * (near + 0.044715 * near**3)
-    slope = scale * (1 + 3 * 0.044715 * near**2)
-    s = special.expit(t)
-    return x * s, s * (1 + near * special.expit(-t) * slope)
 
 
 def assert_close(name, dtype, x, y, gradient):
@@ -193,106 +132,6 @@ def test_sign_of_zero_is_kept(name, dtype, xla):
     y, _ = measure(name, tf.cast([0.0, -0.0] * 16, dtype), xla)
     assert (y == 0).all()
     assert (np.signbit(y) == [False, True] * 16).all()
-
-
-@pytest.mark.parametrize("x", [-37.5, -20.0, -12.5, -5.5, -1.0, -1e-3, 0.5, 4.0])
-def test_gelu_against_mpmath(x):
-    def exact(v):
-        return v * mpmath.ncdf(v)
-
-    def approximate(v):
-        inner = mpmath.sqrt(2 / mpmath.pi) * (v + mpmath.mpf("0.044715") * v**3)
-        return v / 2 * (1 + mpmath.tanh(inner))
-
-    with mpmath.workdps(800):  # 1 + tanh cancels 500 digits at -20
-        for name, formula in (("gelu", exact), ("gelu_tanh", approximate)):
-            value, slope = formula(mpmath.mpf(x)), mpmath.diff(formula, x)
-            if abs(value) < 1e-300:
-                continue
-            y, gradient = measure(name, tf.constant([x], "float64"), False)
-            np.testing.assert_allclose(y[0], float(value), rtol=1e-12)
-            np.testing.assert_allclose(gradient[0], float(slope), rtol=2e-12)
-
-
-@with_and_without_xla
-def test_gelu_without_erfc_in_keras(monkeypatch, xla):
-    monkeypatch.delattr(keras.ops, "erfc")
-    for dtype, rtol in (
-        ("float32", 2e-5),
-        ("float64", 1e-6),
-        ("float16", ULP["float16"]),
-    ):
-        x = tf.cast(np.linspace(-16, 16, 50_001), dtype)
-        value_and_gradient = compiled.__wrapped__("gelu", xla)
-        y, gradient = (to_float64(v) for v in value_and_gradient(x))
-        expected, slope = twin("gelu", to_float64(x))
-        atol = 64 * TINY[dtype] if dtype != "float16" else TINY[dtype] * ULP[dtype]
-        assert np.all(np.abs(y - expected) <= rtol * np.abs(expected) + atol)
-        near_zero = np.abs(to_float64(x) + 0.75) < 0.3
-        scale = np.where(near_zero, 0.1, np.abs(slope))
-        assert np.all(np.abs(gradient - slope) <= 2 * rtol * scale + 64 * atol)
-        extremes = tf.constant([-math.inf, math.inf, -3e38, 3e38], "float32")
-        y, gradient = value_and_gradient(extremes)
-        np.testing.assert_array_equal(y[:2], [0.0, math.inf])
-        assert np.isfinite(gradient[2:]).all()
-
-
-@each_dtype
-@with_and_without_xla
-def test_clipped_tanh_stays_inside_the_open_interval(dtype, xla):
-    x = tf.cast(np.linspace(-60, 60, 30_001), dtype)
-    for limit in (3.0, functional.GREATEST_LIMIT[dtype]):
-
-        @tf.function(jit_compile=xla, autograph=False)
-        def run(x, limit=limit):
-            return functional.clipped_tanh(x, limit)
-
-        assert np.abs(to_float64(run(x))).max() < 1
-    if dtype == "bfloat16":  # its neighbour below 1
-        assert to_float64(functional.clipped_tanh(x)).max() == 0.99609375
-
-
-@each_dtype
-def test_a_limit_that_rounds_to_one_is_refused(dtype):
-    greatest = functional.GREATEST_LIMIT[dtype]
-    with pytest.raises(ValueError, match=f"{dtype}.*{greatest}.*Received: limit=19.1"):
-        functional.clipped_tanh(tf.zeros(3, dtype), 19.1)
-
-
-@pytest.mark.parametrize("limit", [0, -1.0, math.inf, math.nan, "3", None])
-def test_a_bad_limit_is_refused(limit):
-    with pytest.raises(ValueError, match="positive, finite.*Received: limit="):
-        functional.clipped_tanh(tf.zeros(3), limit)
-
-
-def test_a_bad_outside_gradient_is_refused():
-    with pytest.raises(ValueError, match="'inward'.*Received: outside_gradient='out'"):
-        functional.clipped_tanh(tf.zeros(3), outside_gradient="out")
-
-
-@pytest.mark.parametrize(
-    ("option", "passes"),
-    [
-        # x:  4,    4,   -4,    -4, the limit itself twice; upstream +, -, +, -, +, -
-        ("zero", [0, 0, 0, 0, 1, 1]),
-        ("inward", [1, 0, 0, 1, 1, 1]),
-        ("straight_through", [1, 1, 1, 1, 1, 1]),
-    ],
-)
-@with_and_without_xla
-def test_gradient_outside_the_limit(option, passes, xla):
-    upstream = tf.constant([2.0, -2.0, 2.0, -2.0, 2.0, -2.0])
-    x = tf.constant([4.0, 4.0, -4.0, -4.0, 3.0, 3.0])
-
-    @tf.function(jit_compile=xla, autograph=False)
-    def gradient():
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = functional.clipped_tanh(x, outside_gradient=option)
-        return tape.gradient(y, x, output_gradients=upstream)
-
-    expected = np.array(passes) * upstream.numpy() / np.cosh(3.0) ** 2
-    np.testing.assert_allclose(gradient(), expected, rtol=1e-4)
 
 
 @each_function

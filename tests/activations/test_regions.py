@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from keras_activations import activations
-from keras_activations.activations import activation_of, functional, region_of, regions
+from keras_activations.activations import activation_of, functional, region_of
+from keras_activations.activations.regions import rows
 
 PUBLIC = sorted(set(dir(keras.activations)) - {"deserialize", "get", "serialize"})
 FUNCTIONS = {n: getattr(keras.activations, n) for n in PUBLIC if not n.startswith("_")}
@@ -210,16 +211,16 @@ RELU = region_of("relu")
 @pytest.mark.parametrize(
     ("layer", "region", "name"),
     [
-        (activations.ClippedTanh(2.0), regions._clipped_tanh(2.0), "ClippedTanh"),
+        (activations.ClippedTanh(2.0), rows.clipped_tanh(2.0), "ClippedTanh"),
         (activations.ReLU6(), region_of("relu6"), "ReLU6"),
         (activations.HardSwish(), region_of("hard_silu"), "HardSwish"),
         (activations.StableGELU(), region_of("gelu"), "StableGELU"),
         (L.ReLU(), RELU, "ReLU"),
-        (L.ReLU(2.0), regions._relu(max_value=2.0), "ReLU"),
-        (L.ReLU(None, 0.1), regions._relu(0.1), "ReLU"),
+        (L.ReLU(2.0), rows.relu(max_value=2.0), "ReLU"),
+        (L.ReLU(None, 0.1), rows.relu(0.1), "ReLU"),
         (L.ReLU(None, 0.0, 0.5), RELU, "ReLU"),
         (L.LeakyReLU(), activations.Region(), "LeakyReLU"),
-        (L.ELU(2.0), regions._elu(2.0), "ELU"),
+        (L.ELU(2.0), rows.elu(2.0), "ELU"),
         (L.PReLU(), activations.Region(), "PReLU"),
         (L.Softmax(), region_of("softmax"), "Softmax"),
         (L.Activation("tanh"), TANH, "tanh"),
