@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 OLDEST := .venv-oldest
 LOGS ?= logs
+# Most of a test is tracing, which one core does; a file's tests share their fixtures.
+PARALLEL := --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-oldest lint notebooks bench tensorboard clean
@@ -14,10 +16,10 @@ demo: $(VENV)/.installed  ## watch a run fall ill and recover, on real data, in 
 	@TF_CPP_MIN_LOG_LEVEL=3 $(VENV)/bin/keras-activations demo
 
 test: $(VENV)/.installed  ## run the tests and the examples in the docstrings
-	@$(VENV)/bin/python -m pytest
+	@$(VENV)/bin/python -m pytest $(PARALLEL)
 
 test-oldest: $(OLDEST)/.installed  ## the same with the oldest supported releases (Python 3.11 or 3.12)
-	@$(OLDEST)/bin/python -m pytest
+	@$(OLDEST)/bin/python -m pytest $(PARALLEL)
 
 lint: $(VENV)/.installed  ## check style, types and the direction of imports
 	@$(VENV)/bin/ruff check

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import warnings
 from typing import Any
 
 import keras
@@ -119,6 +120,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         self.stats = {}
         self._epoch = 0
         self._last_step = 0
+        self._called = False  # by name, and not as the validation inside a `fit`
         self._session: Any = None  # the `Session` at work, once there is one
         self._sessions: dict[str, Any] = {}
         self._writer: Any = None
@@ -135,7 +137,12 @@ class ActivationMonitor(keras.callbacks.Callback):
 
     # Keras hooks
 
+    def set_params(self, params):
+        super().set_params(params)
+        self._called = True  # Keras does it for each list of callbacks that it is given
+
     def on_train_begin(self, logs=None):
+        self._called = False
         self._attach("train", getattr(self.model, "optimizer", None))
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -150,29 +157,42 @@ class ActivationMonitor(keras.callbacks.Callback):
         self._detach("train")
 
     def on_test_begin(self, logs=None):
-        if not self._attached or self._session.model is not self.model:
-            self._attach("test")  # no validation inside `fit`, which is not watched
+        self._attach_to_inference("test")
 
     def on_test_end(self, logs=None):
         self._detach("test")
 
     def on_predict_begin(self, logs=None):
-        self._attach("predict")
+        self._attach_to_inference("predict")
 
     def on_predict_end(self, logs=None):
         self._detach("predict")
 
+    def _attach_to_inference(self, phase):
+        called, self._called = self._called, False
+        if not self._attached_to("train", "loop"):
+            self._attach(phase)
+        elif called:  # else it is the validation inside `fit`, which is not watched
+            warnings.warn(
+                "This ActivationMonitor is attached to the training of the model "
+                f"{self.model.name!r}, so this call is not watched: give it a monitor "
+                "of its own. (A `fit` that an exception broke off counts as training "
+                "until the next one begins.)",
+                stacklevel=2,
+            )
+
     def _attach(self, phase, optimizer=None):
-        if self._attached and self._session.model is self.model:
+        if self._attached_to(phase, "loop"):
             return  # the same monitor twice in one list of callbacks
-        if self._attached:  # another model's `fit` broke off where no hook of ours ran
+        if self._attached:  # the last call broke off where no hook of ours ran
             self._session.detach()
         self._begin(self.model, optimizer, phase)
         self._session.attach(self._on_status, self._close_writer)
 
     def _detach(self, phase):
-        if self._attached and self._session is self._sessions.get(phase):
-            self._session.detach()
+        session = self._sessions.get(phase)
+        if self._attached and session is not None and self._session is session:
+            session.detach()
             self._print_report()
 
     # A training loop written by hand
@@ -254,8 +274,17 @@ class ActivationMonitor(keras.callbacks.Callback):
     def _attached(self):
         return self._session is not None and self._session.attached
 
+    def _attached_to(self, *phases):
+        """Whether it is this model that is watched, in one of these phases."""
+        own = [self._sessions.get(phase) for phase in phases]
+        return (
+            self._attached
+            and self._session.model is self.model
+            and any(self._session is session for session in own)
+        )
+
     def _begin(self, model, optimizer, phase):
-        self.findings, self.stats = [], {}
+        self.findings, self.stats, self._epoch = [], {}, 0
         known = self._sessions.get(phase)
         # The same model goes on where it was, unless it was compiled anew.
         if known is None or (known.model, known.optimizer) != (model, optimizer):

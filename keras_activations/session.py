@@ -110,7 +110,10 @@ class Session:
         Own steps run ahead of it by the updates that were dropped.
         """
         if self.optimizer is not None:
-            done = int(keras.ops.convert_to_numpy(self.optimizer.iterations))
+            # `iterations` counts updates, which accumulate the gradients of many steps;
+            # what Keras stores is `_iterations`, the steps.
+            inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+            done = int(keras.ops.convert_to_numpy(inner._iterations))
             if done > self.probe.step:
                 self.probe.step = done
                 self.probe.restart_sampling()
@@ -137,7 +140,7 @@ class Session:
             if samples or dropped:
                 stats = layer_stats(reading, self._totals)
                 window = Window(step, epoch, int(samples), stats)
-                if dropped and fault is None:
+                if dropped and fault is None and self._guard is not None:
                     findings += self._examiner.judge_dropped(
                         window, self._guard.exceeded
                     )

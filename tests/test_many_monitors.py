@@ -100,6 +100,6 @@ def test_a_second_fit_continues_the_steps(model):
 
 def test_a_train_function_is_traced_once_for_many_fits(model, monitor):
     fit(model, monitor)
-    monitored = monitor._session._fit._monitored
+    monitored = monitor._session._attachment._monitored
     fit(model, monitor)
-    assert monitor._session._fit._monitored is monitored
+    assert monitor._session._attachment._monitored is monitored

@@ -122,6 +122,7 @@ class Attachment:
             _build_optimizer(self.model)
         own_step = getattr(self.model, f"{self._phase}_step")
         step = self._probe.monitored(own_step)
+        self._probe.banks.clear()  # theirs is the room that the last function needed
         with self._in_place(step):
             getattr(self.model, self._maker)(force=True)
         step_function = self._current

@@ -26,7 +26,7 @@ class Bank:
     Args:
         layout: what is noted.
         variables: the `keras.Variable`s of `layout.weights`.
-        weight_entries: entries of each looked at in an update. Defaults to 4096.
+        weight_entries: entries of each looked at in an update. Defaults to 2048.
         every: training steps between two samples. Defaults to 1.
         slots: samples kept until they are read. Defaults to 1.
         dtype: in which samples are kept. Defaults to "float32".
@@ -37,7 +37,7 @@ class Bank:
         self,
         layout,
         variables=(),
-        weight_entries=2**12,
+        weight_entries=2**11,
         every=1,
         slots=1,
         dtype="float32",
@@ -74,7 +74,7 @@ class Bank:
 
     @property
     def _values(self):
-        return sampling.values_wanted(len(self.layout.sampled))
+        return sampling.values_wanted(len(self.layout.sampled), self._every)
 
     # In the graph
 
@@ -171,19 +171,15 @@ class Bank:
             `Reading`.
         """
         local, everywhere = self._replicas.local, self._replicas.everywhere
-        flags = local(self.flags)
-        samples = [
-            _side_by_side(taken, int(number))
-            for taken, (_, _, number) in zip(local(self._samples), flags, strict=True)
-        ]
-        extremes = everywhere([counting.extremes(v).numpy() for v in samples])
-        self.ranges = settled(self.ranges, np.stack(extremes))
-        sums = everywhere([self._sums(values) for values in samples])
+        # Of more samples than there are slots the last ones are kept.
+        kept = [math.inf, math.inf, self._slots]
+        flags = [np.minimum(flags, kept) for flags in local(self.flags)]
+        summaries = everywhere(self._summaries([int(of[2]) for of in flags]))
         replicas = zip(
             everywhere(flags),
             everywhere(local(self._faults)),
-            sums,
-            extremes,
+            [summary[:, 2:] for summary in summaries],
+            [summary[:, :2] for summary in summaries],
             everywhere(local(self._alive)),
             everywhere(local(self._squares)),
             everywhere([self._update_squares(e) for e in local(self._updates)]),
@@ -194,19 +190,26 @@ class Bank:
             [Reading(self.layout, self.ranges, weights, *notes) for notes in replicas]
         )
 
-    def _sums(self, values):
-        moments = counting.moments(values, self._thresholds)
-        histograms = counting.histograms(values, self.ranges)
-        return np.concatenate([moments.numpy(), histograms.numpy()], axis=1)
+    def _summaries(self, numbers):
+        samples = list(zip(self._replicas.tensors(self._samples), numbers, strict=True))
+        if np.isnan(self.ranges).any():
+            # All replicas must count in the same bins.
+            extremes = self._replicas.everywhere(
+                [counting.sample_extremes(*sample).numpy() for sample in samples]
+            )
+            self.ranges = settled(self.ranges, np.stack(extremes))
+        return [
+            counting.sample_summary(*sample, self._thresholds, self.ranges).numpy()
+            for sample in samples
+        ]
 
     def _update_squares(self, entries):
         starts = np.cumsum([0, *self._weight_sizes])[:-1]
         return np.add.reduceat(np.square(entries), starts, axis=1)
 
     def _squared_norms(self):
-        if not self._variables:
-            return tf.zeros([0], tf.float64)
-        return tf.stack([_square(v.value) for v in self._variables])
+        squares = [_square(v.value) for v in self._variables]
+        return tf.stack(squares) if squares else tf.zeros([0], tf.float64)
 
     def reset(self, window=True):
         """Begins anew: flags, faults and samples and, with `window`, all the rest."""
@@ -214,13 +217,6 @@ class Bank:
         if window:
             nothing = np.full(len(self._variables), -math.inf)
             self._replicas.assign(self._squares, nothing)
-
-
-def _side_by_side(samples, number):
-    # (slots, layers, n) to (layers, slots in use * n).
-    taken = samples[:number]
-    values = np.moveaxis(taken, 0, 1).reshape(taken.shape[1], -1)
-    return tf.cast(values, tf.float64)
 
 
 def _square(value):

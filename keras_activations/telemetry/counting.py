@@ -1,103 +1,191 @@
 """Sums and histograms of samples, worked out once a sampled step is done.
 
-It is done where the sample lies, in plain TensorFlow, by functions traced once for
-all models. They work in float64 whatever the layers compute in: float16 sums
-overflow, float32 counters stop at 2**24.
+It is done where the sample lies, in plain TensorFlow, by one function traced once for
+all models. Values are taken in the dtype they come in, sums go on in float64.
 """
 
-import math
+import functools
+from typing import NamedTuple
 
 import tensorflow as tf
 
 BINS = 64
 MOMENTS = ("count", "sum", "centred_squares", "squared_means", "low", "high", "zeros")
-
-_MATRIX = tf.TensorSpec([None, None], tf.float64)
-_PAIRS = tf.TensorSpec([None, 2], tf.float64)
+COLUMNS = 2 + len(MOMENTS) + BINS  # of a summary
 
 
-@tf.function(input_signature=[_MATRIX, _PAIRS], autograph=False)
-def moments(values, thresholds):
+def sample_extremes(samples, number):
+    """The least and greatest value of each layer, shape `(layers, 2)`.
+
+    Args:
+        samples, number: see `sample_summary`.
+    """
+    return _traced(_extremes_of, samples.dtype)(samples, number)
+
+
+def sample_summary(samples, number, thresholds, ranges):
+    """All that is counted of samples, in one call.
+
+    Args:
+        samples: float32 or float64 tensor of shape `(slots, layers, n)`; what is not
+            finite is passed over.
+        number: int, slots in use.
+        thresholds: array of shape `(layers, 2)`: at or below the first and at or
+            above the second a value is saturated.
+        ranges: array of shape `(layers, 2)`, finite and increasing; NaN counts
+            nothing.
+
+    Returns:
+        float64 tensor of shape `(layers, COLUMNS)`: least and greatest value
+        (inf and -inf where there is none), `MOMENTS`, histogram.
+    """
+    return _traced(_summary_of, samples.dtype, 2)(samples, number, thresholds, ranges)
+
+
+@functools.cache
+def _traced(function, dtype, pairs=0):
+    signature = [tf.TensorSpec([None, None, None], dtype), tf.TensorSpec([], tf.int32)]
+    signature += pairs * [tf.TensorSpec([None, 2], tf.float64)]
+    return tf.function(function, input_signature=signature, autograph=False)
+
+
+def _extremes_of(samples, number):
+    return held(_side_by_side(samples, number)).extremes
+
+
+def _summary_of(samples, number, thresholds, ranges):
+    values = held(_side_by_side(samples, number))
+    parts = [
+        values.extremes,
+        moments(values, thresholds),
+        histograms(values, ranges),
+    ]
+    return tf.concat(parts, axis=1)
+
+
+def _side_by_side(samples, number):
+    taken = tf.transpose(samples[:number], [1, 0, 2])
+    return tf.reshape(taken, [tf.shape(samples)[1], -1])
+
+
+class Held(NamedTuple):
+    """Values to count, with 0 in place of those that are not finite.
+
+    To mask every step of a count would double its cost: what these zeros add to it is
+    taken away again at its end.
+
+    Attributes:
+        values: tensor of shape `(layers, n)`.
+        finite: boolean tensor of that shape, False where a zero stands in.
+        missing: how many of each layer were not finite, float64 of shape `(layers,)`.
+        extremes: least and greatest finite value, float64 of shape `(layers, 2)`;
+            inf and -inf where there is none.
+    """
+
+    values: tf.Tensor
+    finite: tf.Tensor
+    missing: tf.Tensor
+    extremes: tf.Tensor
+
+    def masked(self, tensor):
+        """The tensor with 0 where a zero stands in."""
+        return tf.cond(
+            tf.reduce_any(self.missing > 0),
+            lambda: tf.where(self.finite, tensor, tf.zeros_like(tensor)),
+            lambda: tensor,
+        )
+
+
+def held(values):
+    """`Held` for a tensor of shape `(layers, n)`."""
+    finite = tf.math.is_finite(values)
+    infinity = tf.cast(float("inf"), values.dtype)
+
+    def whole():
+        missing = tf.zeros(tf.shape(values)[:1], tf.float64)
+        return values, missing, tf.reduce_min(values, 1), tf.reduce_max(values, 1)
+
+    def holed():
+        missing = _row_sums(tf.cast(~finite, values.dtype))
+        low = tf.reduce_min(tf.where(finite, values, infinity), axis=1)
+        high = tf.reduce_max(tf.where(finite, values, -infinity), axis=1)
+        return tf.where(finite, values, tf.zeros_like(values)), missing, low, high
+
+    kept, missing, low, high = tf.cond(tf.reduce_all(finite), whole, holed)
+    extremes = tf.cast(tf.stack([low, high], axis=1), tf.float64)
+    return Held(kept, finite, missing, extremes)
+
+
+def moments(held, thresholds):
     """Sums from which `LayerStats` follow, and which add up over replicas.
 
     Args:
-        values: float64 tensor of shape `(layers, n)`; what is not finite is
-            passed over.
-        thresholds: float64 tensor of shape `(layers, 2)`: at or below the first
-            and at or above the second a value is saturated.
+        held: a `Held`.
+        thresholds: see `sample_summary`.
 
     Returns:
         float64 tensor of shape `(layers, 7)`, the columns named in `MOMENTS`.
     """
-    finite = tf.math.is_finite(values)
-    zero, nan = _constant(0.0), _constant(math.nan)
-    held = tf.where(finite, values, zero)
-    count = tf.reduce_sum(tf.cast(finite, tf.float64), axis=1)
-    total = tf.reduce_sum(held, axis=1)
+    values, missing = held.values, held.missing
+    count = tf.cast(tf.shape(values)[1], tf.float64) - missing
+    # Relative to the greatest value: squares of float32 overflow from 2e19 on.
+    scale = tf.reduce_max(tf.abs(held.extremes), axis=1)
+    scale = tf.where(tf.math.is_finite(scale) & (scale > 1e-30), scale, 1.0)
+    relative = values * tf.cast(1 / scale, values.dtype)[:, None]
+    total = _row_sums(relative)
     mean = tf.math.divide_no_nan(total, count)
     # Centred first: the difference of two large squares would lose all digits.
-    squares = tf.where(finite, tf.square(held - mean[:, None]), zero)
-    known = tf.where(finite, values, nan)  # NaN is on no side of a threshold
+    deviations = held.masked(relative - tf.cast(mean, values.dtype)[:, None])
 
-    def number(condition):
-        return tf.reduce_sum(tf.cast(condition, tf.float64), axis=1)
+    def number(condition, holds_for_zero):
+        found = _row_sums(tf.cast(condition, values.dtype))
+        return found - missing * tf.cast(holds_for_zero, tf.float64)
 
+    low, high = thresholds[:, 0], thresholds[:, 1]
+    below = values <= tf.cast(low, values.dtype)[:, None]
+    above = values >= tf.cast(high, values.dtype)[:, None]
     return tf.stack(
         [
             count,
-            total,
-            tf.reduce_sum(squares, axis=1),
-            total * mean,
-            number(known <= thresholds[:, :1]),
-            number(known >= thresholds[:, 1:]),
-            number(tf.equal(known, zero)),
+            total * scale,
+            _row_sums(tf.square(deviations)) * tf.square(scale),
+            total * mean * tf.square(scale),
+            number(below, low >= 0),
+            number(above, high <= 0),
+            number(tf.equal(values, 0), True),
         ],
         axis=1,
     )
 
 
-@tf.function(input_signature=[_MATRIX, _PAIRS], autograph=False)
-def histograms(values, ranges):
+def histograms(held, ranges):
     """Counts in `BINS` bins of equal width; what lies outside goes to the end bins.
 
     Args:
-        values: float64 tensor of shape `(layers, n)`; what is not finite is
-            passed over.
-        ranges: float64 tensor of shape `(layers, 2)`, finite and increasing; NaN
-            counts nothing.
+        held: a `Held`.
+        ranges: see `sample_summary`.
 
     Returns:
         float64 tensor of shape `(layers, BINS)`.
     """
-    layers = tf.shape(values)[0]
-    low, high = ranges[:, :1], ranges[:, 1:]
-    finite = tf.math.is_finite(values) & tf.math.is_finite(low)
-    place = (values - low) / (high - low)
-    place = tf.where(tf.math.is_nan(place), _constant(0.0), place)
-    column = tf.clip_by_value(tf.floor(place * BINS), 0, BINS - 1)
-    segment = tf.cast(column, tf.int32) + BINS * tf.range(layers)[:, None]
-    counts = tf.math.unsorted_segment_sum(
-        tf.cast(finite, tf.float64), segment, layers * BINS
+    dtype = held.values.dtype
+    known = tf.math.is_finite(ranges[:, 0])
+    low = tf.where(known, ranges[:, 0], 0.0)
+    per_unit = tf.where(known, BINS / (ranges[:, 1] - ranges[:, 0]), 0.0)
+    # Halved first: the distance of two float32 values may be beyond float32.
+    half_low, twice = tf.cast(low / 2, dtype), tf.cast(per_unit * 2, dtype)
+
+    def columns(values):
+        place = (values / 2 - half_low[:, None]) * twice[:, None]
+        return tf.cast(tf.clip_by_value(place, 0.0, BINS - 1.0), tf.int32)
+
+    counts = tf.raw_ops.DenseBincount(
+        input=columns(held.values), size=BINS, weights=tf.constant([], tf.float64)
     )
-    return tf.reshape(counts, [layers, BINS])
+    nothing = columns(tf.zeros([tf.shape(held.values)[0], 1], dtype))[:, 0]
+    counts -= held.missing[:, None] * tf.one_hot(nothing, BINS, dtype=tf.float64)
+    return counts * tf.cast(known, tf.float64)[:, None]
 
 
-@tf.function(input_signature=[_MATRIX], autograph=False)
-def extremes(values):
-    """Least and greatest finite value of each layer, shape `(layers, 2)`.
-
-    (inf, -inf) where there is none.
-    """
-    finite = tf.math.is_finite(values)
-    infinity = _constant(math.inf)
-    return tf.stack(
-        [
-            tf.reduce_min(tf.where(finite, values, infinity), axis=1),
-            tf.reduce_max(tf.where(finite, values, -infinity), axis=1),
-        ],
-        axis=1,
-    )
-
-
-def _constant(value):
-    return tf.constant(value, tf.float64)
+def _row_sums(tensor):
+    return tf.cast(tf.reduce_sum(tensor, axis=1), tf.float64)

@@ -21,6 +21,8 @@ from keras_activations.telemetry.taps import (
     padding_mask,
 )
 
+SLOTS = 8  # samples kept until they are read, the last ones
+
 
 class Probe:
     """Counts what the training steps of one model compute.
@@ -140,28 +142,28 @@ class Probe:
     def _on_apply(self, optimizer, apply, gradients, variables):
         record = self.record
         record.end_forward()
-        scale = getattr(optimizer, "dynamic_scale", None)  # LossScaleOptimizer
+        scale = _loss_scale(optimizer)
+        given = [
+            (v, g) for v, g in zip(variables, gradients, strict=True) if g is not None
+        ]
+        # The gradient is the sum of those of all replicas.
+        summed = self.replicas.summed([g for _, g in given]) if given else []
         pairs = [
             (v, faults.watched_values(g, self._fused))
-            for v, g in zip(variables, gradients, strict=True)
-            if g is not None
+            for (v, _), g in zip(given, summed, strict=True)
         ]
-        squares = [faults.sum_of_squares(values) for _, values in pairs]
-        norms = squares
-        if self.replicas.number > 1:
-            # The gradient is the sum of those of all replicas.
-            summed = self.replicas.summed([g for g in gradients if g is not None])
-            norms = [faults.sum_of_squares(faults.values_of(g)) for g in summed]
-        if scale is not None and optimizer.built:
+        squares = norms = [faults.sum_of_squares(values) for _, values in pairs]
+        if scale is not None:
             norms = [s / tf.square(tf.cast(scale, s.dtype)) for s in norms]
         record.squares += squares
         record.norms += norms
         record.gradients += pairs
         if pairs:
-            self._note_weights(record, [v for v, _ in pairs])
+            self._note_weights(record, optimizer, [v for v, _ in pairs])
         # LossScaleOptimizer drops updates that are not finite itself, and must see
         # them: they are how it finds its scale.
-        if self._guard is None or scale is not None:
+        scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        if self._guard is None or scales:
             result = apply(gradients, variables)
         else:
             result = self._guarded(optimizer, apply, gradients, variables)
@@ -169,13 +171,14 @@ class Probe:
             self._end_step()
         return result
 
-    def _note_weights(self, record, variables):
-        # Only in steps that are sampled; XLA wants both branches of one shape.
+    def _note_weights(self, record, optimizer, variables):
+        # Only in steps that are sampled; XLA wants both branches of one shape. Zeros
+        # say that there was no update to look at.
         entries = self._weight_entries
         size = sum(sampling.sampled_weight_sizes(variables, entries))
         record.weights_before.append(
             tf.cond(
-                record.sampling,
+                record.sampling & _updates_now(optimizer),
                 lambda: sampling.sampled_weights(variables, entries),
                 lambda: tf.zeros([size], tf.float64),
             )
@@ -218,24 +221,28 @@ class Probe:
 
     def _new_bank(self, layout, record):
         wide = any(tensor.dtype == tf.float64 for _, tensor in record.outputs)
-        # `fit` reads it after each execution, however many steps that has.
+        # `fit` reads it after each execution, however many steps that has; a loop by
+        # hand may have any number of them in one function.
+        by_hand = self._taps.on_call is not None
         execution = getattr(self.model, "steps_per_execution", 1)
         return Bank(
             layout,
             variables=[variable for variable, _ in record.gradients],
             weight_entries=self._weight_entries,
             every=self.every,
-            slots=-(-execution // self.every),
+            slots=SLOTS if by_hand else min(-(-execution // self.every), SLOTS),
             dtype="float64" if wide else "float32",
             replicas=self.replicas,
         )
 
     def _count_faults(self, record, bank, layers):
-        bank.add_faults(record.step, faults.counts(record, layers))
+        counts = faults.counts(record, layers)
+        shared = [kind == "gradient" for kind, _ in bank.layout.sources]
+        bank.add_faults(record.step, self.replicas.once(counts, shared))
 
     def _sample(self, record, bank, layers):
         outputs = [
-            [(tensor, padding_mask(tensor)) for tensor in calls]
+            [(x, padding_mask(x)) for x in calls if id(x) not in record.states]
             for entry, (_, calls) in zip(bank.layout.layers, layers, strict=True)
             if entry.sampled
         ]
@@ -249,6 +256,27 @@ def _by_layer(outputs):
     for layer, tensor in outputs:
         calls.setdefault(id(layer), (layer, []))[1].append(tensor)
     return list(calls.values())
+
+
+def _loss_scale(optimizer):
+    """By how much the loss was scaled, and the gradients are, or None."""
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        # It scales before it is built, too.
+        built = optimizer.built
+        return optimizer.dynamic_scale if built else optimizer.initial_scale
+    return getattr(optimizer, "loss_scale_factor", None)
+
+
+def _updates_now(optimizer):
+    """Whether this step's gradients are applied, not only accumulated."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    steps = getattr(inner, "gradient_accumulation_steps", None)
+    if not steps:
+        return True
+    if not inner.built:
+        return steps == 1
+    # `iterations` counts updates; Keras's own condition is on `_iterations`.
+    return tf.equal((inner._iterations + 1) % steps, 0)
 
 
 def _when(condition, effect):

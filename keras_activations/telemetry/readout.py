@@ -110,14 +110,15 @@ def _distributions(reading):
                 moments,
                 alive,
                 reading.extremes[row],
-                Histogram(
-                    edges=np.linspace(
-                        *reading.ranges[row], len(reading.histograms[row]) + 1
-                    ),
-                    counts=reading.histograms[row].astype(np.int64),
-                ),
+                _histogram(reading.ranges[row], reading.histograms[row]),
             )
     return found
+
+
+def _histogram(limits, counts):
+    low, high = limits
+    edges = np.linspace(low, high, len(counts) + 1)
+    return Histogram(edges=edges, counts=counts.astype(np.int64))
 
 
 def _alive_by_layer(reading):

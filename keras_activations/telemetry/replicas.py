@@ -47,6 +47,19 @@ class Replicas:
             tf.equal(tf.range(self.number), own)[:, None], rows, tf.zeros_like(rows)
         )
 
+    def once(self, counts, shared):
+        """The counts, with zeros in all replicas but the first where all count the same.
+
+        Args:
+            counts: tensor of shape `(n, 2)`.
+            shared: list of `n` booleans: do all replicas count the same there?
+        """
+        if self.number == 1:
+            return counts
+        own = tf.distribute.get_replica_context().replica_id_in_sync_group
+        again = tf.constant(shared) & tf.not_equal(own, 0)
+        return tf.where(again[:, None], tf.zeros_like(counts), counts)
+
     def summed(self, tensors):
         """The sums over all replicas; not inside a condition."""
         if self.number == 1:
@@ -69,7 +82,12 @@ class Replicas:
 
     def local(self, variable):
         """The values of the replicas of this process, a list of arrays."""
-        return [v.numpy() for v in self.strategy.experimental_local_results(variable)]
+        return [value.numpy() for value in self.tensors(variable)]
+
+    def tensors(self, variable):
+        """The same as tensors, each on the device of its replica."""
+        results = self.strategy.experimental_local_results(variable)
+        return [v.read_value() for v in results]
 
     def assign(self, variable, value):
         """Gives all replicas of this process one value."""

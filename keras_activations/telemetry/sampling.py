@@ -16,12 +16,16 @@ SHIFT = (
 )
 
 
-def values_wanted(layers):
-    """Single values drawn from each of so many layers in a sampled step.
+def values_wanted(layers, every):
+    """Single values drawn from each layer in a sampled step.
 
     Small layers are seen whole. Many layers share a bounded memory.
+
+    Args:
+        layers: number of sampled layers.
+        every: training steps between two samples: whoever samples each step has many.
     """
-    return max(2**9, min(2**14, 2**20 // max(layers, 1)))
+    return max(2**9, min(2**13 * every, 2**14, 2**20 // max(layers, 1)))
 
 
 def unit_values_wanted(every):
@@ -31,7 +35,7 @@ def unit_values_wanted(every):
 
 def weight_entries(weights):
     """Entries of each of so many weights looked at before and after an update."""
-    return max(2**8, min(2**12, 2**17 // max(weights, 1)))
+    return max(2**8, min(2**11, 2**17 // max(weights, 1)))
 
 
 def step_shift(step):
@@ -56,12 +60,15 @@ def drawn(available, wanted, shift):
         int64 tensor of shape `(min(available, wanted),)`.
     """
     number = tf.minimum(available, wanted)
-    edges = tf.range(number + 1) * available // tf.maximum(number, 1)
-    width = tf.cast(edges[1:] - edges[:-1], tf.float64)
+    # In float64: TensorFlow's integer division and its `floormod` take ten times as
+    # long. These quotients are exact below 2**53.
+    index = tf.cast(tf.range(number + 1), tf.float64)
+    spread = index * tf.cast(available, tf.float64)
+    edges = tf.floor(spread / tf.cast(tf.maximum(number, 1), tf.float64))
     golden = (math.sqrt(5) - 1) / 2
-    place = tf.cast(tf.range(number), tf.float64) * golden + shift
-    within = tf.floor(tf.math.floormod(place, 1.0) * width)
-    return edges[:-1] + tf.cast(within, edges.dtype)
+    place = index[:-1] * golden + shift
+    within = tf.floor((place - tf.floor(place)) * (edges[1:] - edges[:-1]))
+    return tf.cast(edges[:-1] + within, tf.int64)
 
 
 def rows(tensor, limit, shift, units=1, mask=None, whole=False):
@@ -72,12 +79,12 @@ def rows(tensor, limit, shift, units=1, mask=None, whole=False):
         limit: Python int, greatest number of values wanted.
         shift: see `drawn`.
         units: Python int, size of the last axis; 1 looks at single values.
-        mask: None, or a boolean tensor over the leading axes, False for padding.
+        mask: None, or a boolean tensor over leading axes, False for padding.
         whole: bool, there are no more values than wanted.
 
     Returns:
         tensor of shape `(rows, units)`, in the tensor's dtype but float32 at least,
-        and a boolean tensor of shape `(rows, 1)`, or None without a mask.
+        and a boolean tensor of the same shape, or None without a mask.
     """
     matrix = tf.reshape(tensor, [-1, units])
     available = tf.shape(matrix, out_type=tf.int64)[0]
@@ -87,9 +94,13 @@ def rows(tensor, limit, shift, units=1, mask=None, whole=False):
         chosen = drawn(available, max(1, limit // units), shift)
         matrix = tf.gather(matrix, chosen)
     if mask is not None:
+        # A mask may be over all axes. One that does not fit holds for all, whatever
+        # its size, see `padding_mask`.
+        entries = chosen[:, None] * units + tf.range(units, dtype=tf.int64)
         positions = tf.size(mask, out_type=tf.int64)
-        rows_each = tf.maximum(available // tf.maximum(positions, 1), 1)
-        mask = tf.gather(tf.reshape(mask, [-1, 1]), chosen // rows_each)
+        entries_each = tf.maximum(available * units // tf.maximum(positions, 1), 1)
+        place = tf.minimum(entries // entries_each, positions - 1)
+        mask = tf.gather(tf.reshape(mask, [-1]), place)
     return at_least_float32(matrix), mask
 
 
@@ -165,9 +176,10 @@ def sampled_weights(variables, wanted):
     entries = []
     for variable in variables:
         flat = tf.reshape(tf.convert_to_tensor(variable.value), [-1])
-        stride = _stride(variable.shape, wanted)
-        entries.append(tf.cast(flat[::stride], tf.float64))
-    return tf.concat(entries, axis=0)
+        entries.append(flat[:: _stride(variable.shape, wanted)])
+    if len({entry.dtype for entry in entries}) > 1:
+        entries = [tf.cast(entry, tf.float64) for entry in entries]
+    return tf.cast(tf.concat(entries, axis=0), tf.float64)
 
 
 def sampled_weight_sizes(variables, wanted):

@@ -67,7 +67,7 @@ class WeightStats:
         gradient_inf_count: infinite entries of the gradient, likewise.
         weight_norm: L2 norm of the weight after the window's last sample.
         update_ratio: L2 norm of the last sampled update over that of the
-            weight before it, from at most 4096 entries spread over the weight.
+            weight before it, from about 2048 entries spread over the weight.
     """
 
     path: str

@@ -5,16 +5,18 @@ import math
 
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import example, given
 
-from keras_activations.activations.regions import Region, region_of
+from keras_activations.activations.regions import region_of
 from keras_activations.telemetry.banks import Bank
+from keras_activations.telemetry.counting import BINS
 from keras_activations.telemetry.layouts import LayerEntry, Layout, WeightEntry
-from keras_activations.telemetry.readout import first_fault, layer_stats, next_ranges
-from keras_activations.telemetry.sampling import BINS, settle_ranges
+from keras_activations.telemetry.readout import first_fault, layer_stats
+from keras_activations.telemetry.sampling import sampled_weights
 from keras_activations.telemetry.stats import Histogram, LayerStats, WeightStats
 
 
@@ -33,10 +35,10 @@ def no_totals(layout):
 
 def reading_of(layout, samples):
     """What a bank holds after samples, each a list of arrays, one a sampled layer."""
-    bank = Bank(layout)
+    bank = Bank(layout, slots=max(len(samples), 1), dtype="float64")
     for step, outputs in enumerate(samples, start=1):
-        outputs = [[tf.constant(x, tf.float64)] for x in outputs]
-        bank.add_sample(tf.constant(step, tf.int64), outputs, [], None)
+        outputs = [[(tf.constant(x, tf.float64), None)] for x in outputs]
+        bank.add_sample(tf.constant(step, tf.int64), outputs, None)
     return bank.read()
 
 
@@ -136,9 +138,9 @@ def test_weights_and_their_owners():
     reading = dataclasses.replace(
         reading_of(layout, []),
         flags=np.array([0.0, 0.0, 2.0]),
-        gradients=np.array([3.0, -math.inf, 0.5]),
-        # Sums over two samples of squared weight, update and weight before.
-        weights=np.array([[50.0, 0.5, 50.0], [0.0, 0.0, 0.0], [18.0, 2.0, 8.0]]),
+        squares=np.array([9.0, -math.inf, 0.25]),
+        weights=np.array([5.0, 0.0, 3.0]),
+        updates=np.array([[0.5, 0.0, 2.0], [50.0, 0.0, 8.0]]),
     )
     totals = no_totals(layout) | {("gradient", "dense/bias"): np.array([1, 2])}
 
@@ -152,6 +154,45 @@ def test_weights_and_their_owners():
     assert list(stats) == ["dense", "outer"]  # the owner that put out nothing is last
     assert stats["outer"].update_ratio == 0.5
     assert stats["outer"].count == 0
+
+    unsampled = dataclasses.replace(reading, flags=np.zeros(3))
+    assert layer_stats(unsampled, totals)["dense"].weight_norm is None
+
+
+@pytest.mark.parametrize("pattern", ["all", "rows", "columns"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_norms_and_update_ratios(pattern, dtype):
+    rng = np.random.default_rng(0)
+    shapes = [(), (7,), (64, 64), (784, 300), (5, 5, 32, 64)]
+    variables, changes = [], []
+    for number, shape in enumerate(shapes):
+        variables.append(
+            keras.Variable(rng.normal(size=shape), dtype, name=f"w{number}")
+        )
+        change = rng.normal(size=shape)
+        # A kernel of which every eighth row or column is trained.
+        if pattern != "all" and len(shape) > 1:
+            axis = len(shape) - (2 if pattern == "rows" else 1)
+            frozen = np.arange(shape[axis]) % 8 != 0
+            np.moveaxis(change, axis, 0)[frozen] = 0
+        changes.append(change)
+    layout = Layout((), tuple(weight(v.path) for v in variables))
+    bank = Bank(layout, variables, weight_entries=4096)
+    before = [v.numpy().astype("float64") for v in variables]
+
+    entries = sampled_weights(variables, 4096)
+    for variable, change in zip(variables, changes, strict=True):
+        variable.assign_add(0.1 * change)
+    bank.add_sample(tf.constant(1, tf.int64), [], entries)
+    stats = layer_stats(bank.read(), no_totals(layout))
+
+    for variable, old in zip(variables, before, strict=True):
+        [found] = stats[variable.path].weights
+        new = variable.numpy().astype("float64")
+        assert found.weight_norm == pytest.approx(np.linalg.norm(new), rel=1e-5)
+        ratio = np.linalg.norm(new - old) / np.linalg.norm(old)
+        rel = 1e-9 if old.size <= 4096 else 0.1
+        assert found.update_ratio == pytest.approx(ratio, rel=rel)
 
 
 def test_a_layers_norms_join_those_of_its_weights():
@@ -221,108 +262,6 @@ def test_first_fault_and_the_batch(faulty):
 
 def test_no_fault_without_a_bad_step(faulty):
     assert first_fault(faulty("a", step=0)) is None
-
-
-# Histogram ranges
-
-
-def ranges_after(counts, limits, region=None):
-    entry = dataclasses.replace(layer(), region=region)
-    full = np.zeros(BINS)
-    for bin_, count in counts.items():
-        full[bin_] = count
-    reading = dataclasses.replace(
-        reading_of(Layout((entry,), ()), []),
-        histograms=full[None],
-        ranges=np.array([limits], float),
-    )
-    return tuple(next_ranges(reading)[0])
-
-
-@pytest.mark.parametrize(
-    ("counts", "expected"),
-    [
-        pytest.param({}, (-1, 1), id="nothing seen"),
-        pytest.param({10: 50, 50: 50}, (-1, 1), id="fits"),
-        pytest.param({0: 4, 20: 48, 60: 48}, (-1, 1), id="4 % outside"),
-        pytest.param({0: 6, 20: 47, 60: 47}, (-2, 2), id="6 % below"),
-        pytest.param({63: 6, 20: 47, 60: 47}, (-2, 2), id="6 % above"),
-        pytest.param({0: 50, 63: 50}, (-2, 2), id="both sides"),
-        pytest.param({24: 50, 40: 50}, (-1, 1), id="over a quarter of the bins"),
-        pytest.param({24: 50, 38: 50}, (-0.515625, 0.484375), id="in fewer"),
-        pytest.param(
-            {5: 1, 30: 9998, 60: 1}, (-0.546875, 0.453125), id="few stragglers"
-        ),
-    ],
-)
-def test_ranges_follow_the_bulk_in_steps_of_two(counts, expected):
-    assert ranges_after(counts, (-1, 1)) == pytest.approx(expected)
-
-
-def test_ranges_of_bounded_activations_stay():
-    for counts in ({0: 100}, {30: 100}, {63: 100}):
-        assert ranges_after(counts, (-1, 1), region_of("tanh")) == (-1, 1)
-
-
-@pytest.mark.parametrize(
-    ("counts", "expected"),
-    [
-        pytest.param({0: 60, 40: 40}, (0, 4), id="zeros are no outliers"),
-        pytest.param({0: 60, 40: 34, 63: 6}, (0, 6), id="outliers above"),
-        pytest.param({0: 60, 8: 40}, (0, 1 + 9 / 32), id="narrower"),
-    ],
-)
-def test_ranges_of_rectifiers_start_at_their_floor(counts, expected):
-    assert ranges_after(counts, (0, 4), region_of("relu")) == pytest.approx(expected)
-
-
-def settle(draw, region, windows):
-    """The ranges that a layer with outputs `draw(window)` goes through."""
-    layout = Layout((dataclasses.replace(layer(), region=region),), ())
-    reading = reading_of(layout, [])
-    first = tf.constant(draw(0)[None], tf.float64)
-    ranges = [settle_ranges(tf.constant(reading.ranges), first).numpy()]
-    for window in range(windows):
-        low, high = ranges[-1][0]
-        assert low < high, f"no width left in window {window}"
-        values = np.clip(draw(window), low, high)
-        bins = (values - low) / (high - low) * BINS
-        counts = np.bincount(np.minimum(bins.astype(int), BINS - 1), minlength=BINS)
-        ranges.append(
-            next_ranges(
-                dataclasses.replace(reading, ranges=ranges[-1], histograms=counts[None])
-            )
-        )
-    return np.concatenate(ranges)
-
-
-@pytest.mark.parametrize("region", [Region(), region_of("relu")], ids=["any", "relu"])
-def test_ranges_come_to_rest_around_what_moved(region):
-    rng = np.random.default_rng(0)
-    scales = [1.0] * 5 + [100.0] * 15 + [0.01] * 25
-
-    ranges = settle(
-        lambda i: np.maximum(rng.normal(scale=scales[i], size=2000), region.lower),
-        region,
-        len(scales),
-    )
-
-    for last, scale in ((4, 1.0), (19, 100.0), (44, 0.01)):
-        low, high = ranges[last]
-        np.testing.assert_array_equal(ranges[last - 1], ranges[last])  # at rest
-        assert 1.2 * scale < high < 12 * scale
-        assert low == 0 if region.lower == 0 else -12 * scale < low < -1.2 * scale
-
-
-@pytest.mark.parametrize(
-    ("value", "activation"),
-    [(0.0, "relu"), (0.0, "tanh_shrink"), (1.0, "relu"), (-300.0, "tanh_shrink")],
-)
-def test_ranges_of_constant_outputs_stay_wider_than_nothing(value, activation):
-    ranges = settle(lambda i: np.full(8, value), region_of(activation), 1000)
-    edges = np.linspace(*ranges.T, BINS + 1)
-    assert np.isfinite(ranges).all()
-    assert (np.diff(edges, axis=0) > 0).all()
 
 
 # Quantiles

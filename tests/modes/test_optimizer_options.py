@@ -1,0 +1,85 @@
+"""What an optimizer does with the gradients it is given, which are what is reported."""
+
+import keras
+import pytest
+
+from tests.modes.runs import (
+    EAGERLY,
+    batches,
+    classifier,
+    crossentropy,
+    digits,
+    fit,
+    make_monitor,
+    watch,
+)
+from tests.modes.twin import assert_describes_steps, assert_describes_update
+
+STEPS = 12
+AVERAGES = {"use_ema": True, "ema_momentum": 0.9, "ema_overwrite_frequency": 5}
+OPTIMIZERS = {
+    "gradient accumulation": (
+        keras.optimizers.Adam,
+        {"gradient_accumulation_steps": 3},
+        {},
+    ),
+    "averages, weight decay and clipping": (
+        keras.optimizers.AdamW,
+        {"weight_decay": 0.1, "global_clipnorm": 0.1, **AVERAGES},
+        {},
+    ),
+    "loss scale factor": (
+        keras.optimizers.Adam,
+        {"loss_scale_factor": 1024.0},
+        EAGERLY,
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "options", "compile"), OPTIMIZERS.values(), ids=OPTIMIZERS
+)
+def test_optimizers(optimizer, options, compile):
+    def run(monitor):
+        how = {"optimizer": optimizer(0.01, **options), **compile}
+        return fit(classifier, monitor, compile=how)
+
+    watched = watch(run)
+    names = [v.path for v in watched.model.weights]
+    assert [window.step for window in watched.windows] == list(range(1, STEPS + 1))
+    for before, batch, after, window in zip(
+        watched.before,
+        batches(*digits(STEPS)),
+        watched.after,
+        watched.windows,
+        strict=True,
+    ):
+        assert_describes_steps(window, [(before, batch)])
+        assert_describes_update(window, names, before, after)
+
+
+def accumulating():
+    """Moves its weights at every second step."""
+    model = classifier()
+    optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
+    model.compile(optimizer, crossentropy(), **EAGERLY)
+    return model
+
+
+def test_a_new_monitor_goes_on_counting_accumulated_steps():
+    """`optimizer.iterations` counts updates then, and a step is not an update."""
+    model = accumulating()
+    for steps in ([1, 2, 3, 4], [5, 6, 7, 8]):
+        monitor, windows = make_monitor()
+        model.fit(*digits(4), batch_size=8, verbose=0, callbacks=[monitor])
+        assert [window.step for window in windows] == steps
+
+
+def test_accumulated_updates_are_not_missed_by_samples():
+    """With `every` a multiple of the accumulation, no step sampled is an update."""
+    monitor, windows = make_monitor(every=2)
+    accumulating().fit(*digits(6), batch_size=8, verbose=0, callbacks=[monitor])
+    assert windows
+    for window in windows:
+        ratio = window.layers["hidden"].update_ratio
+        assert ratio is None or ratio > 0

@@ -1,0 +1,161 @@
+"""What `test_replicas` needs of a TensorFlow whose one CPU is set up as two devices.
+
+That has to be done before TensorFlow does anything else, so it is a process of its own;
+one for all, since each takes ten seconds to start.
+"""
+
+import warnings
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import keras_activations as ka
+from tests.leftovers import hooks
+from tests.modes.processes import send
+from tests.modes.runs import BATCH, Weights, make_monitor
+from tests.modes.strategies import Record, build, loop, rows, state_of
+
+# The last batch is of three rows, and of one, of which a replica has none.
+FITS = (5 * BATCH + 3, 3 * BATCH + 1)
+LOGS = "logs"
+
+
+def main():
+    # As pytest does, where they come out of this package.
+    warnings.filterwarnings("error", module="keras_activations")
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    device = tf.config.LogicalDeviceConfiguration()
+    tf.config.set_logical_device_configuration(cpu, [device, device])
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    parts = (fits, stopped, half_precision, words, loops)
+    send({name: value for part in parts for name, value in part(strategy).items()})
+
+
+def fit(strategy, model, monitor=None, windows=(), sizes=FITS, bad=()):
+    weights, logs = Weights(), []
+    callbacks = [*([monitor] if monitor else []), weights]
+    options = {"batch_size": BATCH, "shuffle": False, "verbose": 0}
+    for number in sizes:
+        data = rows(number, bad)
+        logs.append(model.fit(*data, callbacks=callbacks, **options).history)
+    findings = monitor.findings if monitor else []
+    state = state_of(strategy, model)
+    return Record(logs, weights.before, state, list(windows), list(findings))
+
+
+def fits(strategy):
+    """Two fits of one model, and what it is used for afterwards."""
+    plain, watched = build(strategy), build(strategy)
+    monitor, windows = make_monitor(log_dir=LOGS)
+    return {
+        "plain": fit(strategy, plain),
+        "watched": fit(strategy, watched, monitor, windows),
+        **inference(watched),
+        "clip": refused(strategy, watched),
+        "left": hooks(watched),
+        "plain, again": fit(strategy, plain, sizes=[2 * BATCH]),
+        "unwatched, again": fit(strategy, watched, sizes=[2 * BATCH]),
+    }
+
+
+def inference(model):
+    """`evaluate` and `predict`, their results without and with the monitor."""
+    x, y = rows(FITS[0])
+    found = {"trained": model.get_weights()}
+    calls = {
+        "evaluate": lambda **o: model.evaluate(x, y, return_dict=True, **o),
+        "predict": lambda **o: model.predict(x, **o),
+    }
+    for name, call in calls.items():
+        monitor, windows = make_monitor()
+        options = {"batch_size": BATCH, "verbose": 0}
+        plain = call(**options)
+        watched = call(callbacks=[monitor], **options)
+        found[name] = plain, watched, windows
+    return found
+
+
+def stopped(strategy):
+    """NaN in a row of the second replica, in the third step."""
+    monitor, windows = make_monitor(on_nonfinite="stop")
+    bad = [3 * BATCH - 1]
+    model = build(strategy)
+    return {"stopped": fit(strategy, model, monitor, windows, [5 * BATCH], bad)}
+
+
+def half_precision(strategy):
+    """With Keras's own loss scaling."""
+    keras.config.set_dtype_policy("mixed_float16")
+    monitor, windows = make_monitor()
+    plain, watched = build(strategy), build(strategy)
+    keras.config.set_dtype_policy("float32")
+    sizes = [4 * BATCH]
+    return {
+        "half, plain": fit(strategy, plain, sizes=sizes),
+        "half, watched": fit(strategy, watched, monitor, windows, sizes),
+        "half, optimizer": type(watched.optimizer).__name__,
+    }
+
+
+def words(strategy):
+    """Layers with a state, sparse gradients, validation; built by `fit`, not before."""
+
+    def make_model():
+        return keras.Sequential(
+            [
+                keras.layers.Embedding(17, 8),
+                keras.layers.Flatten(),
+                keras.layers.BatchNormalization(),
+                keras.layers.Dropout(0.3),
+                keras.layers.Dense(12, "relu", name="hidden"),
+                keras.layers.Dense(10, name="head"),
+            ],
+            name="words",
+        )
+
+    x, y = rows(3 * BATCH + 3)
+    x = np.int32(16 * x)
+    found = {}
+    for name in ("words, plain", "words, watched"):
+        model = build(strategy, make_model)
+        monitor, windows = make_monitor(every=3, layers="auto")
+        callbacks = [monitor] if name == "words, watched" else []
+        history = model.fit(
+            *(x, y),
+            batch_size=BATCH,
+            validation_data=(x, y),
+            callbacks=callbacks,
+            verbose=0,
+        )
+        state = state_of(strategy, model)
+        found[name] = Record([history.history], [], state, windows, monitor.findings)
+    model.save("model.keras")
+    loaded = keras.models.load_model("model.keras")
+    return {**found, "saved": (model.get_weights(), loaded.get_weights())}
+
+
+def refused(strategy, model):
+    """What "clip" is answered with."""
+    monitor = ka.ActivationMonitor(on_nonfinite="clip", verbose=0)
+    try:
+        fit(strategy, model, monitor)
+    except ValueError as error:
+        return str(error)
+
+
+def loops(strategy):
+    """By hand; in the third step a row of the first and two of the second are NaN."""
+    data = rows(3 * BATCH, bad=[2 * BATCH, 3 * BATCH - 2, 3 * BATCH - 1])
+    monitor, windows = make_monitor()
+    _, plain = loop(strategy, *data)
+    model, watched = loop(strategy, *data, monitor, windows)
+    return {
+        "loop, plain": plain,
+        "loop, watched": watched,
+        "loop, left": hooks(model),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""What `test_several_workers` needs of a worker: first the README's script, then the rest.
+
+It is one process a worker for all of it, since each takes ten seconds to start.
+"""
+
+import runpy
+import warnings
+
+import numpy as np
+
+import keras_activations as ka
+from tests.leftovers import hooks
+from tests.modes.processes import send
+from tests.modes.runs import BATCH, make_monitor
+from tests.modes.strategies import build, loop, rows
+
+SCRIPT = "train.py"
+LOGS = "loop"
+ROWS = 3 * BATCH + 1  # of the last batch the second worker has no row
+BAD_STEP = 3
+BAD_ROW = 3 * BATCH - 1  # one of the second worker's
+
+
+def main():
+    warnings.filterwarnings("error", module="keras_activations")
+    script = runpy.run_path(SCRIPT, run_name="__main__")
+    strategy = script["strategy"]
+    send(
+        {
+            "script, stats": script["monitor"].stats,
+            "script, weights": script["model"].get_weights(),
+            **loops(strategy),
+            "stopped": stopped(strategy),
+            "refused": refused(strategy),
+        }
+    )
+
+
+def loops(strategy):
+    monitor, windows = make_monitor(log_dir=LOGS)
+    _, plain = loop(strategy, *rows(ROWS))
+    model, watched = loop(strategy, *rows(ROWS), monitor, windows)
+    return {"plain": plain, "watched": watched, "left": hooks(model)}
+
+
+def stopped(strategy):
+    monitor, windows = make_monitor(on_nonfinite="stop")
+    x, y = rows(5 * BATCH)
+    if not strategy.extended.should_save_summary:
+        x[BAD_ROW, 0] = np.nan  # the first worker never has it
+    _, record = loop(strategy, x, y, monitor, windows)
+    return record
+
+
+def refused(strategy):
+    """What asks for more than is supported is answered with."""
+    model = build(strategy)
+    monitor = ka.ActivationMonitor(verbose=0)
+    clipping = ka.ActivationMonitor(on_nonfinite="clip", verbose=0)
+    x, y = rows(BATCH)
+    attempts = {
+        "fit": lambda: model.fit(x, y, verbose=0, callbacks=[monitor]),
+        "evaluate": lambda: model.evaluate(x, y, verbose=0, callbacks=[monitor]),
+        "predict": lambda: model.predict(x, verbose=0, callbacks=[monitor]),
+        "clip": lambda: loop(strategy, x, y, clipping),
+    }
+    answers = {}
+    for name, attempt in attempts.items():
+        try:
+            attempt()
+        except ValueError as error:
+            answers[name] = str(error)
+    return answers
+
+
+if __name__ == "__main__":
+    main()
