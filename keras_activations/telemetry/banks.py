@@ -54,6 +54,8 @@ class Bank:
         self._replicas = replicas or Replicas(tf.distribute.get_strategy())
         self._thresholds = _thresholds(layout.sampled)
         self._weight_squares = tf.function(self._squared_norms, autograph=False)
+        # Many models, each with a bank, are no sign of the retracing warned of.
+        self._weight_squares._omit_frequent_tracing_warning = True
         # A retracing `tf.function` refuses new variables, `init_scope` or not. What it
         # refuses by is kept for each thread, and a new one traces nothing.
         with concurrent.futures.ThreadPoolExecutor(1) as outside:

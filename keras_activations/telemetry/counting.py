@@ -27,8 +27,8 @@ def sample_summary(samples, number, thresholds, ranges):
     """All that is counted of samples, in one call.
 
     Args:
-        samples: float32 or float64 tensor of shape `(slots, layers, n)`; what is not
-            finite is passed over.
+        samples: float32 or float64 tensor of shape `(slots, layers, n)`, at most 2**24
+            values a layer; what is not finite is passed over.
         number: int, slots in use.
         thresholds: array of shape `(layers, 2)`: at or below the first and at or
             above the second a value is saturated.
@@ -131,11 +131,16 @@ def moments(held, thresholds):
     # Relative to the greatest value: squares of float32 overflow from 2e19 on.
     scale = tf.reduce_max(tf.abs(held.extremes), axis=1)
     scale = tf.where(tf.math.is_finite(scale) & (scale > 1e-30), scale, 1.0)
-    relative = values * tf.cast(1 / scale, values.dtype)[:, None]
+    # In two steps: the inverse of the greatest float32 is no normal number.
+    relative = values / 4 * tf.cast(4 / scale, values.dtype)[:, None]
     total = _row_sums(relative)
     mean = tf.math.divide_no_nan(total, count)
     # Centred first: the difference of two large squares would lose all digits.
     deviations = held.masked(relative - tf.cast(mean, values.dtype)[:, None])
+
+    squares = _row_sums(tf.square(deviations))
+    # The mean was rounded to the values' dtype.
+    squares -= tf.math.divide_no_nan(tf.square(_row_sums(deviations)), count)
 
     def number(condition, holds_for_zero):
         found = _row_sums(tf.cast(condition, values.dtype))
@@ -148,7 +153,7 @@ def moments(held, thresholds):
         [
             count,
             total * scale,
-            _row_sums(tf.square(deviations)) * tf.square(scale),
+            tf.maximum(squares, tf.constant(0.0, tf.float64)) * tf.square(scale),
             total * mean * tf.square(scale),
             number(below, low >= 0),
             number(above, high <= 0),

@@ -50,7 +50,8 @@ def next_ranges(reading):
         outside = max(counts[0], counts[-1]) / counts.sum()
         occupied = np.flatnonzero(counts > 0.001 * counts.sum())
         narrow = occupied[-1] - occupied[0] < len(counts) // 4
-        if outside > 0.05 and not _floor_spike(counts, low, floor):
+        widest = np.finfo(float).max / 4  # beyond it the next range would overflow
+        if outside > 0.05 and width < widest and not _floor_spike(counts, low, floor):
             row[:] = low - width / 2, low + 1.5 * width
         elif narrow and width / 2 > least:
             centre = low + width * (occupied[0] + occupied[-1] + 1) / 2 / len(counts)

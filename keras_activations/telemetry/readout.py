@@ -132,7 +132,8 @@ def _distribution(entry, moments, alive, extremes, histogram):
     count = moments["count"]
     mean = moments["sum"] / count
     # Between samples the means differ; within one the squares are already centred.
-    between = max(moments["squared_means"] - count * mean * mean, 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):  # float64 near its greatest
+        between = max(moments["squared_means"] - count * mean * mean, 0.0)
     region = entry.region
     saturates = region is not None and (
         region.saturated_below is not None or region.saturated_above is not None

@@ -137,8 +137,9 @@ def alive_units(tensor, mask, shift, units, floor, wanted):
 
 def _alive_units(sample, kept, wanted, units, floor):
     middle, reach = (floor[0] + floor[1]) / 2, (floor[1] - floor[0]) / 2
-    # One comparison for both ends; NaN is no floor either.
-    alive = ~(tf.abs(sample - middle) <= reach)
+    # One comparison for both ends. NaN is no floor either, but TensorFlow would make
+    # `~(a <= b)` into `a > b`.
+    alive = tf.where(tf.abs(sample - middle) <= reach, False, True)
     return tf.reduce_any(alive if kept is None else alive & kept, axis=0)
 
 
@@ -161,7 +162,10 @@ def _tracing(look, dtype, masked, whole, wanted, units, option):
         sample, kept = rows(tensor, wanted, shift, units, mask, whole)
         return look(sample, kept, wanted, units, option)
 
-    return tf.function(trace, input_signature=signature, autograph=False)
+    function = tf.function(trace, input_signature=signature, autograph=False)
+    # Many kinds of layers are no sign of the retracing that TensorFlow warns of.
+    function._omit_frequent_tracing_warning = True
+    return function
 
 
 def sampled_weights(variables, wanted):
@@ -189,11 +193,11 @@ def sampled_weight_sizes(variables, wanted):
 
 def _stride(shape, wanted):
     size = math.prod(shape)
-    stride = max(1, size // wanted)
-    # One that shares a factor with an axis sees some of its places only.
-    while math.gcd(stride, size) > 1:
-        stride += 1
-    return stride
+    # One that shares a factor with an axis sees some of its places only, and one next
+    # to the width of a square matrix its diagonal.
+    about = max(1, int(0.618 * size / wanted))
+    nearby = (s for step in range(size) for s in (about + step, about - step) if s > 0)
+    return next(s for s in nearby if math.gcd(s, size) == 1)
 
 
 def at_least_float32(tensor):

@@ -35,13 +35,13 @@ def results(folder):
 def fitted_batches():
     """The batches of `two_devices.FITS`, each with what Keras weighs its rows with."""
     return [
-        (*batch, weights(len(batch[0])))
+        (*batch, row_weights(len(batch[0])))
         for number in FITS
         for batch in batches(*rows(number))
     ]
 
 
-def weights(number):
+def row_weights(number):
     """Keras takes the mean of each replica's mean; none of no rows."""
     first = -(-number // 2)
     shares = [first, number - first]
@@ -102,22 +102,19 @@ def test_a_unit_is_dead_if_it_is_in_every_replica(results):
 
 def test_logs(results, folder):
     steps = [window.step for window in results["watched"].windows]
-    board = Board(folder / LOGS)
-    tags = board.tags("scalars")
     assert len(list((folder / LOGS).rglob("*tfevents*"))) == len(FITS)
-    for tag in tags:
-        seen = [step for step, _ in board.scalar(tag)]
-        # One event a step, and none of a layer that has nothing of the kind.
-        assert seen == steps, tag
-    for tag in board.tags("histograms"):
-        assert [step for step, _ in board.histogram(tag)] == steps, tag
+    board = Board(folder / LOGS)
+    for kind, events in (("scalars", board.scalar), ("histograms", board.histogram)):
+        assert len(board.tags(kind)) >= len(LAYERS)
+        for tag in board.tags(kind):
+            assert [step for step, _ in events(tag)] == steps, tag
 
 
 @pytest.mark.parametrize("call", ["evaluate", "predict"])
 def test_inference(call, results):
     plain, watched, windows = results[call]
     np.testing.assert_equal(watched, plain)
-    data = batches(*rows(FITS[0]))
+    data = batches(*rows(FITS[1]))
     assert [window.step for window in windows] == list(range(1, len(data) + 1))
     for (x, _), window in zip(data, windows, strict=True):
         outputs = forward(results["trained"], x)
@@ -144,7 +141,7 @@ def test_nan_in_one_replica_stops_all(results):
     assert (finding.step, finding.value) == (3, 12)  # a row of its outputs
     assert "the batch itself already holds 1" in finding.message
     assert len(stopped.before) == 3
-    assert [window.step for window in stopped.windows] == [1, 2, 3]
+    assert [window.step for window in stopped.windows] == [1]
 
 
 def test_half_precision(results):
@@ -158,8 +155,7 @@ def test_half_precision(results):
         assert_describes_steps(window, [(before, batch)], 4e-3, 1e-2)
 
 
-def test_layers_with_a_state(results):
-    """And sparse gradients, and a validation that is not counted."""
+def test_layers_with_a_state_and_sparse_gradients(results):
     plain, watched = results["words, plain"], results["words, watched"]
     assert_same(plain, watched)
     assert [window.step for window in watched.windows] == [1, 4]

@@ -12,12 +12,7 @@ from tests.board import Board
 from tests.modes import processes
 from tests.modes.runs import BATCH, batches
 from tests.modes.strategies import assert_same, rows
-from tests.modes.twin import (
-    LAYERS,
-    assert_describes_steps,
-    assert_describes_update,
-    by_name,
-)
+from tests.modes.twin import LAYERS, assert_describes_steps, assert_describes_update
 from tests.modes.two_workers import BAD_STEP, LOGS, ROWS, SCRIPT
 
 FIRST_LINE = "# train.py: the same on every worker"
@@ -154,6 +149,7 @@ def test_only_the_chief_writes(chief, folders):
     assert len(event_files(folders[0] / LOGS)) == 1
     board = Board(folders[0] / LOGS)
     for kind, events in (("scalars", board.scalar), ("histograms", board.histogram)):
+        assert len(board.tags(kind)) >= len(LAYERS)
         for tag in board.tags(kind):
             assert [step for step, _ in events(tag)] == steps, tag
     assert not (folders[1] / LOGS).exists()
@@ -166,8 +162,7 @@ def test_nan_in_one_worker_stops_all(worker, request):
     assert (finding.rule, finding.layer) == ("nonfinite", "hidden")
     assert (finding.step, finding.value) == (BAD_STEP, 12)  # a row of its outputs
     assert len(stopped.before) == len(stopped.logs) == BAD_STEP
-    last = by_name(stopped.windows[-1].layers)["hidden"]
-    assert (last.count, last.nan_count) == ((BATCH - 1) * 12, 12)
+    assert [window.step for window in stopped.windows] == [1]
 
 
 # What is refused
