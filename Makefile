@@ -32,7 +32,7 @@ notebooks: $(VENV)/.installed  ## execute the notebooks and save their output in
 		--ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 bench: $(VENV)/.installed  ## measure overhead and detection against the peers
-	@$(VENV)/bin/python -m benchmarks
+	@$(VENV)/bin/python -m benchmarks cost
 
 tensorboard: $(VENV)/.installed  ## open TensorBoard on LOGS (default: logs)
 	@$(VENV)/bin/tensorboard --logdir $(LOGS)

@@ -1,1 +1,1 @@
-"""What the monitor costs, measured against the bare step in the same process."""
+"""Measurements of the package against its peers: `python -m benchmarks --help`."""

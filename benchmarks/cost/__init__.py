@@ -1,0 +1,1 @@
+"""What watching costs: step time, first step, memory and bytes logged."""
