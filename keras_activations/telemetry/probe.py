@@ -9,17 +9,17 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from keras_activations.telemetry import faults, sampling
+from keras_activations.telemetry import faults, optimizers, sampling
 from keras_activations.telemetry.banks import Bank
 from keras_activations.telemetry.layouts import layout_of
-from keras_activations.telemetry.replicas import Replicas
-from keras_activations.telemetry.taps import (
+from keras_activations.telemetry.masks import padding_mask
+from keras_activations.telemetry.record import (
     StepRecord,
-    Taps,
     current_graph,
     floating_tensors,
-    padding_mask,
 )
+from keras_activations.telemetry.replicas import Replicas
+from keras_activations.telemetry.taps import Taps
 
 SLOTS = 8  # samples kept until they are read, the last ones
 
@@ -142,7 +142,7 @@ class Probe:
     def _on_apply(self, optimizer, apply, gradients, variables):
         record = self.record
         record.end_forward()
-        scale = _loss_scale(optimizer)
+        scale = optimizers.loss_scale(optimizer)
         given = [
             (v, g) for v, g in zip(variables, gradients, strict=True) if g is not None
         ]
@@ -178,7 +178,7 @@ class Probe:
         size = sum(sampling.sampled_weight_sizes(variables, entries))
         record.weights_before.append(
             tf.cond(
-                record.sampling & _updates_now(optimizer),
+                record.sampling & optimizers.updates_now(optimizer),
                 lambda: sampling.sampled_weights(variables, entries),
                 lambda: tf.zeros([size], tf.float64),
             )
@@ -256,27 +256,6 @@ def _by_layer(outputs):
     for layer, tensor in outputs:
         calls.setdefault(id(layer), (layer, []))[1].append(tensor)
     return list(calls.values())
-
-
-def _loss_scale(optimizer):
-    """By how much the loss was scaled, and the gradients are, or None."""
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        # It scales before it is built, too.
-        built = optimizer.built
-        return optimizer.dynamic_scale if built else optimizer.initial_scale
-    return getattr(optimizer, "loss_scale_factor", None)
-
-
-def _updates_now(optimizer):
-    """Whether this step's gradients are applied, not only accumulated."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    steps = getattr(inner, "gradient_accumulation_steps", None)
-    if not steps:
-        return True
-    if not inner.built:
-        return steps == 1
-    # `iterations` counts updates; Keras's own condition is on `_iterations`.
-    return tf.equal((inner._iterations + 1) % steps, 0)
 
 
 def _when(condition, effect):

@@ -12,75 +12,8 @@ import threading
 from collections.abc import Callable
 
 import keras
-import tensorflow as tf
 
-# Kept on an output beside Keras's own `_keras_mask`, which is taken off again or wrong.
-OWN_MASK = "_keras_activations_mask"
-
-
-class StepRecord:
-    """What one training step computed, in execution order.
-
-    Args:
-        step: int64 scalar tensor, the number of this training step.
-        sampling: boolean scalar tensor: are distributions sampled in this step?
-
-    Attributes:
-        graph: the graph being traced, or None when running eagerly.
-        outputs: list of `(layer, tensor)`; a layer called twice appears twice.
-        states: ids of those that a recurrent layer hands on beside its output.
-        gradients: list of `(variable, values)`, see `faults.watched_values`.
-        squares: squared L2 norm of each of those gradients, in this replica.
-        norms: the same for the gradients of all replicas together.
-        weights_before: vectors of sampled weights before an update.
-        dropped: booleans, one an optimizer: was its update held back?
-        loss: the loss before scaling, or None.
-        inputs: floating tensors of the batch.
-    """
-
-    def __init__(self, step, sampling):
-        self.step = step
-        self.sampling = sampling
-        self.graph = current_graph()
-        self.outputs = []
-        self.states = set()
-        self.gradients = []
-        self.squares = []
-        self.norms = []
-        self.weights_before = []
-        self.dropped = []
-        self.loss = None
-        self.inputs = []
-        self._model_outputs = []
-        self._forward = True
-
-    def add_output(self, layer, value):
-        # Rematerialised layers run again during the backward pass.
-        if not self._forward:
-            return
-        # The body of a loop or of a condition is out of reach of the step's graph;
-        # what leaves it is the output of the layer around it.
-        if current_graph() is not self.graph:
-            return
-        # The last output of a recurrent layer may be one of its states as well.
-        tensors = list({id(x): x for x in floating_tensors(value)}.values())
-        self.outputs += [(layer, tensor) for tensor in tensors]
-        if isinstance(layer, keras.layers.RNN):
-            self.states |= {id(tensor) for tensor in tensors[1:]}
-
-    def add_model_output(self, value):
-        self._model_outputs += keras.tree.flatten(value)
-
-    def is_model_output(self, tensor):
-        return any(tensor is output for output in self._model_outputs)
-
-    def add_loss(self, loss):
-        self.end_forward()
-        if current_graph() is self.graph:
-            self.loss = loss
-
-    def end_forward(self):
-        self._forward = False
+from keras_activations.telemetry import masks
 
 
 class Taps:
@@ -165,11 +98,11 @@ class Taps:
             with self._lock:
                 for sublayer in sublayers(layer):
                     self._tap_layer(sublayer)
-            _keep_masks((args, kwargs))
+            masks.keep_masks((args, kwargs))
             before = len(self.record.outputs)
             output = call(*args, **kwargs)
             inside = [tensor for _, tensor in self.record.outputs[before:]]
-            _tell_masks(layer, kwargs.get("mask"), output, inside)
+            masks.tell_masks(layer, kwargs.get("mask"), output, inside)
             self._note(layer, output)
             if outermost and self.on_return:
                 self.on_return()
@@ -236,77 +169,3 @@ def all_layers(model):
             found[id(layer)] = layer
             waiting = sublayers(layer) + waiting
     return list(found.values())
-
-
-def floating_tensors(structure):
-    """The floating tensors in a nested structure."""
-    return [
-        x
-        for x in keras.tree.flatten(structure)
-        if isinstance(x, tf.Tensor) and x.dtype.is_floating
-    ]
-
-
-def padding_mask(output):
-    """The mask that Keras carries with a layer's output, None where all is data.
-
-    Keras sets it once the layer's own call is done: ask at the end of the step.
-
-    Returns:
-        boolean tensor over the leading axes of the output, False for padding, or None.
-    """
-    mask = getattr(output, OWN_MASK, None)
-    if mask is None:
-        mask = getattr(output, "_keras_mask", None)
-    if mask is None:
-        return None
-    mask = tf.cast(mask, tf.bool)  # 0 and 1 are masks as well
-    if mask.shape.rank is None or output.shape.rank is None:
-        return None
-    leading = output.shape[: mask.shape.rank]
-    if not mask.shape.is_compatible_with(leading):
-        return None
-    if mask.shape.is_fully_defined() and leading.is_fully_defined():
-        return mask
-    # A layer that hands masks on may have changed the axes that they are over.
-    fits = tf.equal(tf.shape(mask), tf.shape(output)[: mask.shape.rank])
-    return mask | ~tf.reduce_all(fits)
-
-
-def _keep_masks(inputs):
-    """Keeps the masks of tensors that are about to go into a layer.
-
-    Attention takes them off its inputs, which are the outputs of other layers.
-    """
-    for tensor in keras.tree.flatten(inputs):
-        mask = getattr(tensor, "_keras_mask", None)
-        if mask is not None and not hasattr(tensor, OWN_MASK):
-            setattr(tensor, OWN_MASK, mask)
-
-
-def _tell_masks(layer, mask, output, inside):
-    """Gives outputs a mask where Keras carries none, or one in another order.
-
-    Args:
-        layer: a layer whose call is done.
-        mask: the mask that it was called with, or None.
-        output: what it put out.
-        inside: outputs of the layers inside it, in order.
-    """
-    if mask is None:
-        return
-    if isinstance(layer, keras.layers.TimeDistributed):
-        # Calls the layer inside by its `call`, for one time step after the other.
-        steps = output.shape[1]
-        for place, tensor in enumerate(inside):
-            if getattr(tensor, "_keras_mask", None) is None:
-                setattr(tensor, OWN_MASK, mask[:, place * steps // len(inside)])
-    elif getattr(layer, "go_backwards", False) and layer.return_sequences:
-        # Puts out the last time step first, but carries the mask of its input.
-        mask = keras.tree.flatten(mask)[0]
-        setattr(keras.tree.flatten(output)[0], OWN_MASK, tf.reverse(mask, [1]))
-
-
-def current_graph():
-    """The graph being traced, or None when running eagerly."""
-    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()

@@ -57,7 +57,7 @@ def state_of(strategy, model):
     ]
 
 
-def loop(strategy, x, y, monitor=None, windows=(), compiled=True):
+def loop(strategy, x, y, monitor=None, windows=(), make_model=classifier):
     """Trains a new model in a loop by hand.
 
     Each step's loss is the sum over its rows by `BATCH`.
@@ -65,7 +65,7 @@ def loop(strategy, x, y, monitor=None, windows=(), compiled=True):
     Returns:
         the model and its `Record`.
     """
-    model = build(strategy)
+    model = build(strategy, make_model)
     optimizer = model.optimizer
     with strategy.scope():  # inside the first step Keras itself cannot
         optimizer.build(model.trainable_weights)
@@ -80,14 +80,14 @@ def loop(strategy, x, y, monitor=None, windows=(), compiled=True):
         optimizer.apply(tape.gradient(loss, weights), weights)
         return loss
 
+    @tf.function
     def train_step(batch):
         return strategy.reduce("SUM", strategy.run(step, args=batch), axis=None)
 
+    @tf.function
     def predict(x):
         return strategy.run(lambda x: model(x, training=False), args=(x,))
 
-    if compiled:
-        train_step, predict = tf.function(train_step), tf.function(predict)
     logs, before = [], []
     with monitor.attach(model) if monitor else contextlib.nullcontext():
         for batch in distributed(strategy, x, y):

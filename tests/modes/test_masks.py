@@ -52,10 +52,8 @@ def train(build, monitor=None, compile=(), **options):
     return fit(build, monitor, compile=compile, **options)
 
 
-def weights_of(model, name, values=None):
-    """The weights of a layer in float64, once the model was given these values."""
-    if values is not None:
-        model.set_weights(values)
+def weights_of(model, name):
+    """The weights of a layer in float64."""
     return [np.float64(weight) for weight in model.get_layer(name).get_weights()]
 
 

@@ -136,12 +136,9 @@ def test_statistics_are_those_of_the_whole_batch(chief):
 
 
 def test_workers_agree(chief, other):
-    for run in ("watched", "stopped"):
-        for told in ("windows", "findings"):
-            np.testing.assert_equal(
-                plain_data(getattr(other[run], told)),
-                plain_data(getattr(chief[run], told)),
-            )
+    np.testing.assert_equal(
+        plain_data(other["watched"].windows), plain_data(chief["watched"].windows)
+    )
 
 
 def test_only_the_chief_writes(chief, folders):
@@ -155,14 +152,22 @@ def test_only_the_chief_writes(chief, folders):
     assert not (folders[1] / LOGS).exists()
 
 
-@pytest.mark.parametrize("worker", ["chief", "other"])
-def test_nan_in_one_worker_stops_all(worker, request):
-    stopped = request.getfixturevalue(worker)["stopped"]
-    (finding,) = stopped.findings
-    assert (finding.rule, finding.layer) == ("nonfinite", "hidden")
-    assert (finding.step, finding.value) == (BAD_STEP, 12)  # a row of its outputs
-    assert len(stopped.before) == len(stopped.logs) == BAD_STEP
-    assert [window.step for window in stopped.windows] == [1]
+@pytest.mark.parametrize(
+    ("run", "layer", "count"),
+    # A row of outputs, whose gradient both workers see; or one output, which one sees.
+    [("stopped, gradient", "hidden", 12), ("stopped, no gradient", "aside/root", 1)],
+)
+def test_nan_in_one_worker_stops_all(run, layer, count, chief, other):
+    for worker in (chief, other):
+        stopped = worker[run]
+        (finding,) = stopped.findings
+        assert finding.rule == "nonfinite"
+        assert finding.layer.endswith(layer)
+        assert (finding.step, finding.value) == (BAD_STEP, count)
+        assert len(stopped.before) == len(stopped.logs) == BAD_STEP
+        assert [window.step for window in stopped.windows] == [1]
+    assert chief[run].findings == other[run].findings
+    assert_same(chief[run], other[run])
 
 
 # What is refused

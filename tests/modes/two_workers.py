@@ -6,12 +6,13 @@ It is one process a worker for all of it, since each takes ten seconds to start.
 import runpy
 import warnings
 
+import keras
 import numpy as np
 
 import keras_activations as ka
 from tests.leftovers import hooks
 from tests.modes.processes import send
-from tests.modes.runs import BATCH, make_monitor
+from tests.modes.runs import BATCH, classifier, make_monitor
 from tests.modes.strategies import build, loop, rows
 
 SCRIPT = "train.py"
@@ -30,7 +31,8 @@ def main():
             "script, stats": script["monitor"].stats,
             "script, weights": script["model"].get_weights(),
             **loops(strategy),
-            "stopped": stopped(strategy),
+            "stopped, gradient": stopped(strategy, np.nan),
+            "stopped, no gradient": stopped(strategy, -1, with_aside),
             "refused": refused(strategy),
         }
     )
@@ -43,13 +45,29 @@ def loops(strategy):
     return {"plain": plain, "watched": watched, "left": hooks(model)}
 
 
-def stopped(strategy):
-    """In a step that is not sampled, so that the chief itself has nothing to tell."""
+class Aside(keras.layers.Layer):
+    """Takes a root that nothing comes of, so that no gradient tells of its NaN."""
+
+    def __init__(self):
+        super().__init__()
+        self.root = keras.layers.Lambda(keras.ops.sqrt, name="root")
+
+    def call(self, x):
+        self.root(x[:, :1])
+        return x
+
+
+def with_aside():
+    return keras.Sequential([keras.Input((64,)), Aside(), *classifier().layers[1:]])
+
+
+def stopped(strategy, pixel, make_model=classifier):
+    """A bad pixel in a step that is not sampled: the chief itself has nothing to tell."""
     monitor, windows = make_monitor(on_nonfinite="stop", every=10)
     x, y = rows(5 * BATCH)
     if not strategy.extended.should_save_summary:
-        x[BAD_ROW, 0] = np.nan  # the chief never has it
-    _, record = loop(strategy, x, y, monitor, windows)
+        x[BAD_ROW, 0] = pixel  # the chief never has it
+    _, record = loop(strategy, x, y, monitor, windows, make_model)
     return record
 
 

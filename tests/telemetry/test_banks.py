@@ -12,7 +12,7 @@ from keras_activations.activations.regions import region_of
 from keras_activations.telemetry import sampling
 from keras_activations.telemetry.banks import Bank
 from keras_activations.telemetry.layouts import LayerEntry, Layout, WeightEntry
-from keras_activations.telemetry.taps import padding_mask
+from keras_activations.telemetry.masks import padding_mask
 
 NAN, INF = math.nan, math.inf
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from keras_activations.telemetry import faults
 from keras_activations.telemetry.layouts import LayerEntry, Layout, WeightEntry
-from keras_activations.telemetry.taps import StepRecord
+from keras_activations.telemetry.record import StepRecord
 
 DTYPES = ["float16", "bfloat16", "float32", "float64"]
 NAN, INF = math.nan, math.inf
