@@ -22,6 +22,7 @@ from keras_activations.writers import (
     render_report,
 )
 
+STOP_FLAGS = {"test": "stop_evaluating", "predict": "stop_predicting"}
 INFERENCE_RUNS = {"test": "evaluate", "predict": "predict"}
 
 
@@ -325,7 +326,8 @@ class ActivationMonitor(keras.callbacks.Callback):
             if self._speaks and finding.action != "ignore":
                 print(f"\nActivationMonitor ({finding.action}): {finding}")
         for finding in judgement.findings:
-            respond(finding, self.actions[finding.rule], self._session.model)
+            flag = STOP_FLAGS.get(self._session.phase, "stop_training")
+            respond(finding, self.actions[finding.rule], self._session.model, flag)
         return judgement.findings
 
     def _write(self, judgement):

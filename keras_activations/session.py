@@ -55,6 +55,7 @@ class Session:
         check_patterns(model, layers)
         self.model = model
         self.optimizer = optimizer
+        self.phase = phase
         self.attached = False
         # Without updates there is none to hold back.
         self._guard = None if optimizer is None else _guard(model, rules, actions)
@@ -173,6 +174,8 @@ class Session:
             bank.reset()
         self.synchronise()
         self.probe.restart_sampling()
+        self._totals = {}
+        self._examiner.restart()
 
     def _add_totals(self, reading):
         for source, counts in zip(

@@ -54,10 +54,16 @@ def action_name(action):
     )
 
 
-def respond(finding, action, model):
+def respond(finding, action, model, flag="stop_training"):
     """Does to the run what the action says.
 
     `"warn"` is said by the report, and `"clip"` has been done inside the step.
+
+    Args:
+        finding: a `Finding`.
+        action: the name of an action, or a callable.
+        model: the `keras.Model`.
+        flag: attribute of the model by which what runs is stopped.
 
     Raises:
         FindingError: with the action `"raise"`.
@@ -67,5 +73,4 @@ def respond(finding, action, model):
     elif action == "raise":
         raise FindingError(finding)
     elif action == "stop":
-        # Whichever of them it is that runs.
-        model.stop_training = model.stop_evaluating = model.stop_predicting = True
+        setattr(model, flag, True)

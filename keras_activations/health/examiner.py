@@ -28,6 +28,10 @@ class Examiner:
         self._nonfinite = _one(rules, NonFinite)
         self._exploding = _one(rules, ExplodingGradient)
 
+    def restart(self):
+        """A new run: what was not finite at the end of the last one is told again."""
+        self._bad_until = self._overflows = 0
+
     def judge_fault(self, fault, layout, last_step, epoch):
         """Findings for a step that was not finite.
 

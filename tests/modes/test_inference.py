@@ -302,6 +302,19 @@ def test_nan(how, action):
     # What was stopped or raised says nothing about the next call.
     assert_same(run(how, model, monitor), plain)
     assert monitor.findings == []
+    assert {stats.nan_count for stats in monitor.stats.values()} == {0}
+
+
+@pytest.mark.parametrize("how", ["fit", *CALLS])
+def test_nan_is_found_again_in_the_next_call(how):
+    """Though it is the next step, and the same illness, the user is told and it stops."""
+    model = compiled(**EAGERLY)
+    model.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
+    monitor, _ = make_monitor(on_nonfinite="stop")
+    for step in (1, 2, 3):
+        run(how, model, monitor)
+        (finding,) = monitor.findings
+        assert finding.step == step
 
 
 def test_saturation_is_found_where_it_is_evaluated():
