@@ -16,6 +16,7 @@ from keras_activations.telemetry.attachment import Attachment, loop_attachment
 from keras_activations.telemetry.probe import Probe
 from keras_activations.telemetry.ranges import next_ranges
 from keras_activations.telemetry.readout import first_fault, layer_stats
+from keras_activations.telemetry.replicas import Replicas
 from keras_activations.telemetry.selection import check_patterns, selector
 from keras_activations.telemetry.stats import Window
 
@@ -93,6 +94,7 @@ class Session:
     def attach_to_loop(self):
         """Watches a training loop written by hand while the context is open."""
         self._begin()
+        self.model.stop_training = False  # as `fit` does, for the loop to look at
         with loop_attachment(self.model, self.probe):
             self.attached = True
             try:
@@ -191,15 +193,16 @@ def _check_model(model, phase):
             f"ActivationMonitor watches a keras.Model. Received: model={model!r}"
         )
     strategy = model.distribute_strategy
-    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    if Replicas(strategy).several_workers:
         if phase != "loop":
             raise ValueError(
-                "Keras itself cannot `fit` or `evaluate` on several workers (keras#20585); "
+                "Keras itself cannot train or evaluate on several workers (keras#20585): "
                 "write the training loop by hand, inside `with monitor.attach(model):`. "
                 f"Received: model={model.name!r} under MultiWorkerMirroredStrategy"
             )
     elif strategy.num_replicas_in_sync > 1 and not isinstance(
-        strategy, tf.distribute.MirroredStrategy
+        strategy,
+        (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy),
     ):
         raise ValueError(
             "ActivationMonitor supports several replicas under MirroredStrategy and "
