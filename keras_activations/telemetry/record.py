@@ -16,8 +16,8 @@ class StepRecord:
         outputs: list of `(layer, tensor)`; a layer called twice appears twice.
         states: ids of those that a recurrent layer hands on beside its output.
         gradients: list of `(variable, values)`, see `faults.watched_values`.
-        squares: squared L2 norm of each of those gradients, in this replica.
-        norms: the same for the gradients of all replicas together.
+        squares: squared L2 norm of each of those gradients, summed over replicas.
+        norms: the same with the scale of the loss taken out.
         weights_before: vectors of sampled weights before an update.
         dropped: booleans, one an optimizer: was its update held back?
         loss: the loss before scaling, or None.
