@@ -10,6 +10,20 @@ RULES = (
     "exploding_gradient",
 )
 
+# What the data of a run can tell apart, see `health.causes`.
+CAUSES = (
+    "unscaled_inputs",
+    "unscaled_targets",
+    "large_weights",
+    "small_weights",
+    "learning_rate",
+    "dead_bias",
+    "bad_data",
+    "overflow",
+    "bad_gradient",
+    "unknown",
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
@@ -24,6 +38,8 @@ class Finding:
         threshold: what it was held against.
         action: what is done about it, e.g. `"warn"`.
         message: one sentence for a person, with what to try next.
+        cause: the probable cause, one of `CAUSES`.
+        medicine: what to do about that cause, in a few words.
     """
 
     step: int
@@ -34,6 +50,8 @@ class Finding:
     threshold: float
     action: str
     message: str
+    cause: str = "unknown"
+    medicine: str = ""
 
     def __str__(self):
         return f"step {self.step}, {self.layer}: {self.message}"

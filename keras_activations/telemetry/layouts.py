@@ -33,6 +33,7 @@ class WeightEntry:
 
     path: str
     layer: str
+    shape: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +91,9 @@ def layout_of(model, record, layers, selected):
             for layer, calls in layers
         ),
         weights=tuple(
-            WeightEntry(name, owners.get(id(variable), model.name))
+            WeightEntry(
+                name, owners.get(id(variable), model.name), tuple(variable.shape)
+            )
             for variable, name in zip(variables, names, strict=True)
         ),
     )

@@ -170,6 +170,7 @@ def _weights(reading, totals):
                 gradient_inf_count=int(inf_count),
                 weight_norm=float(norm) if reading.samples else None,
                 update_ratio=math.sqrt(update / before) if before > 0 else None,
+                shape=entry.shape,
             )
         )
     return found

@@ -68,6 +68,7 @@ class WeightStats:
         weight_norm: L2 norm of the weight after the window's last sample.
         update_ratio: L2 norm of the last sampled update over that of the
             weight before it, from about 2048 entries spread over the weight.
+        shape: the variable's shape.
     """
 
     path: str
@@ -76,6 +77,7 @@ class WeightStats:
     gradient_inf_count: int = 0
     weight_norm: float | None = None
     update_ratio: float | None = None
+    shape: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +160,20 @@ class LayerStats:
 
 
 @dataclasses.dataclass(frozen=True)
+class InputStats:
+    """The floating values of the batches of one window.
+
+    Attributes:
+        mean, std, min, max: moments and extremes of the finite ones.
+    """
+
+    mean: float
+    std: float
+    min: float
+    max: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Window:
     """The steps between two reads of the counters.
 
@@ -166,12 +182,18 @@ class Window:
         epoch: epoch of that step, from 0.
         samples: steps of the window whose distributions were sampled.
         layers: dict of layer path to `LayerStats`, in execution order.
+        inputs: `InputStats` of the model's floating inputs, None where it has none.
+        targets: those of the targets, likewise.
+        loss: of the last sampled step, None where it is not known.
     """
 
     step: int
     epoch: int
     samples: int
     layers: dict[str, LayerStats]
+    inputs: InputStats | None = None
+    targets: InputStats | None = None
+    loss: float | None = None
 
 
 def _norm(norms):
