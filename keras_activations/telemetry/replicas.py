@@ -87,12 +87,12 @@ class Replicas:
     def tensors(self, variable):
         """The same as tensors, each on the device of its replica."""
         results = self.strategy.experimental_local_results(variable)
-        return [v.read_value() for v in results]
+        return [v.value() for v in results]  # half the time of `read_value`
 
     def assign(self, variable, value):
         """Gives all replicas of this process one value."""
         for local in self.strategy.experimental_local_results(variable):
-            local.assign(value)
+            local.assign(value, read_value=False)
 
     def everywhere(self, local):
         """The arrays of all replicas, given those of this process.
