@@ -15,7 +15,7 @@ from keras_activations.health.rules import ExplodingGradient
 from keras_activations.telemetry.attachment import Attachment, loop_attachment
 from keras_activations.telemetry.probe import Probe
 from keras_activations.telemetry.ranges import next_ranges
-from keras_activations.telemetry.readout import first_fault, layer_stats
+from keras_activations.telemetry.readout import batch_stats, first_fault, layer_stats
 from keras_activations.telemetry.replicas import Replicas
 from keras_activations.telemetry.selection import check_patterns, selector
 from keras_activations.telemetry.stats import Window
@@ -142,7 +142,9 @@ class Session:
                 )
             if samples or dropped:
                 stats = layer_stats(reading, self._totals)
-                window = Window(step, epoch, int(samples), stats)
+                window = Window(
+                    step, epoch, int(samples), stats, **batch_stats(reading)
+                )
                 if dropped and fault is None and self._guard is not None:
                     findings += self._examiner.judge_dropped(
                         window, self._guard.exceeded

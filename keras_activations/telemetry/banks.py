@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_activations.telemetry import counting, sampling
-from keras_activations.telemetry.layouts import watched_units
+from keras_activations.telemetry.layouts import OF_THE_BATCH, watched_units
 from keras_activations.telemetry.ranges import settled
 from keras_activations.telemetry.reading import Reading, merged
 from keras_activations.telemetry.replicas import Replicas
@@ -68,7 +68,7 @@ class Bank:
         self.flags = variable(np.zeros(3))
         self._all_flags = variable(np.zeros((self._replicas.number, 3)))
         self._faults = variable(np.zeros((2, len(sources), 2)))
-        shape = (self._slots, len(sampled), self._values)
+        shape = (self._slots, len(sampled) + len(OF_THE_BATCH), self._values)
         self._samples = variable(np.zeros(shape), self._dtype)
         self._alive = variable(np.zeros(sum(map(watched_units, sampled))))
         self._squares = variable(np.full(len(self._variables), -math.inf))
@@ -101,23 +101,24 @@ class Bank:
         """Counts an update that was not applied."""
         self.flags.assign_add([0.0, tf.cast(dropped, tf.float64), 0.0])
 
-    def add_sample(self, step, outputs, weights_before):
+    def add_sample(self, step, outputs, weights_before, batch=((), (), ())):
         """Notes this step's distributions.
 
         Args:
             step: int64 scalar.
             outputs: for each sampled layer the list of its `(output, mask)`.
             weights_before: `sampling.sampled_weights` before the update, or None.
+            batch: for each of `OF_THE_BATCH` a list of tensors.
         """
         shift = sampling.step_shift(step)
         number = self.flags.read_value()[2]
-        if outputs:
-            self._keep(number, [self._values_of(calls, shift) for calls in outputs])
-            alive = self._alive_units(outputs, shift)
-            if alive:
-                now = tf.cast(tf.concat(alive, axis=0), tf.float64)
-                more = tf.maximum(now, self._alive.read_value())
-                self._alive.assign(tf.where(tf.equal(number, 0), now, more))
+        rows = [*outputs, *([(x, None) for x in tensors] for tensors in batch)]
+        self._keep(number, [self._values_of(calls, shift) for calls in rows])
+        alive = self._alive_units(outputs, shift)
+        if alive:
+            now = tf.cast(tf.concat(alive, axis=0), tf.float64)
+            more = tf.maximum(now, self._alive.read_value())
+            self._alive.assign(tf.where(tf.equal(number, 0), now, more))
         if weights_before is not None:
             after = sampling.sampled_weights(self._variables, self._weight_entries)
             self._updates.assign(tf.stack([after - weights_before, weights_before]))
@@ -132,7 +133,7 @@ class Bank:
         self._samples.assign(sample)
 
     def _values_of(self, calls, shift):
-        share = self._values // len(calls)
+        share = self._values // max(len(calls), 1)
         drawn = [sampling.values(x, m, shift, share, self._dtype) for x, m in calls]
         spare = self._values - share * len(calls)
         if spare:
@@ -177,14 +178,16 @@ class Bank:
         kept = [math.inf, math.inf, self._slots]
         flags = [np.minimum(flags, kept) for flags in local(self.flags)]
         summaries = everywhere(self._summaries([int(of[2]) for of in flags]))
+        layers = len(self.ranges)
         replicas = zip(
             everywhere(flags),
             everywhere(local(self._faults)),
-            [summary[:, 2:] for summary in summaries],
-            [summary[:, :2] for summary in summaries],
+            [summary[:layers, 2:] for summary in summaries],
+            [summary[:layers, :2] for summary in summaries],
             everywhere(local(self._alive)),
             everywhere(local(self._squares)),
             everywhere([self._update_squares(e) for e in local(self._updates)]),
+            [summary[layers:, : 2 + len(counting.MOMENTS)] for summary in summaries],
             strict=True,
         )
         weights = np.sqrt(self._weight_squares().numpy())
@@ -199,10 +202,14 @@ class Bank:
             extremes = self._replicas.everywhere(
                 [counting.sample_extremes(*sample).numpy() for sample in samples]
             )
-            self.ranges = settled(self.ranges, np.stack(extremes))
+            self.ranges = settled(
+                self.ranges, np.stack(extremes)[:, : len(self.ranges)]
+            )
+        # Of the batch there are no histograms and no thresholds.
+        unknown = np.full((len(OF_THE_BATCH), 2), math.nan)
+        options = [np.vstack([of, unknown]) for of in (self._thresholds, self.ranges)]
         return [
-            counting.sample_summary(*sample, self._thresholds, self.ranges).numpy()
-            for sample in samples
+            counting.sample_summary(*sample, *options).numpy() for sample in samples
         ]
 
     def _update_squares(self, entries):

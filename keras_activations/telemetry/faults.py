@@ -61,7 +61,7 @@ def counts(record, layers):
         *(calls for _, calls in layers),
         loss,
         *([values] for _, values in record.gradients),
-        record.inputs,
+        [x for tensors in record.batch for x in tensors],
     ]
     return tf.stack([_source_counts(tensors) for tensors in sources])
 

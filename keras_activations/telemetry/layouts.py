@@ -5,6 +5,9 @@ import dataclasses
 from keras_activations.activations.regions import Region, activation_of, region_of
 from keras_activations.telemetry.taps import all_layers
 
+# What is sampled beside the layers.
+OF_THE_BATCH = ("inputs", "targets", "loss")
+
 
 @dataclasses.dataclass(frozen=True)
 class LayerEntry:

@@ -16,7 +16,6 @@ from keras_activations.telemetry.masks import padding_mask
 from keras_activations.telemetry.record import (
     StepRecord,
     current_graph,
-    floating_tensors,
 )
 from keras_activations.telemetry.replicas import Replicas
 from keras_activations.telemetry.taps import Taps
@@ -94,7 +93,7 @@ class Probe:
             self._fused = bool(self.model.jit_compile)
             with self._taps.in_place(self._optimizers):
                 record = self._open_record()
-                record.inputs = floating_tensors(data)
+                record.add_batch(data)
                 try:
                     results = step(data)
                 finally:
@@ -248,7 +247,9 @@ class Probe:
         ]
         before = record.weights_before
         before = tf.concat(before, axis=0) if before else None
-        bank.add_sample(record.step, outputs, before)
+        inputs, targets, _ = record.batch
+        loss = [] if record.loss is None else [tf.convert_to_tensor(record.loss)]
+        bank.add_sample(record.step, outputs, before, (inputs, targets, loss))
 
 
 def _by_layer(outputs):

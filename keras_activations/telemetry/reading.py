@@ -28,6 +28,8 @@ class Reading:
             was no gradient.
         updates: shape `(2, weights)`: squares of the sampled entries of the last
             sampled update, and of the weight before it.
+        batch: least and greatest value and the moments of `layouts.OF_THE_BATCH`,
+            shape `(3, 9)`.
     """
 
     layout: Layout
@@ -40,6 +42,7 @@ class Reading:
     alive: np.ndarray
     squares: np.ndarray
     updates: np.ndarray
+    batch: np.ndarray
 
     @property
     def samples(self):
@@ -71,19 +74,23 @@ def merged(readings):
     # A replica that went bad later says nothing of the first bad step.
     first = [reading.faults[1] for reading in readings if reading.flags[0] == first_bad]
     all_steps = [reading.faults[0] for reading in readings]
-    extremes = np.stack([reading.extremes for reading in readings])
+    batch = np.stack([reading.batch for reading in readings])
     return dataclasses.replace(
         readings[0],
         flags=np.array([first_bad, *flags[:, 1:].max(axis=0)]),
         faults=np.stack([np.sum(all_steps, axis=0), np.sum(first, axis=0)]),
         sums=np.sum([reading.sums for reading in readings], axis=0),
-        extremes=np.stack(
-            [extremes[..., 0].min(axis=0), extremes[..., 1].max(axis=0)], axis=1
-        ),
+        extremes=_widest(np.stack([reading.extremes for reading in readings])),
         alive=np.max([reading.alive for reading in readings], axis=0),
         squares=np.max([reading.squares for reading in readings], axis=0),
+        batch=np.hstack([_widest(batch[..., :2]), batch[..., 2:].sum(axis=0)]),
         # All replicas make the same update: that of one is that of all.
     )
+
+
+def _widest(extremes):
+    low, high = extremes[..., 0].min(axis=0), extremes[..., 1].max(axis=0)
+    return np.stack([low, high], axis=1)
 
 
 def _since_reset(reading):

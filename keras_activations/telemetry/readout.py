@@ -6,8 +6,13 @@ import math
 import numpy as np
 
 from keras_activations.telemetry.counting import MOMENTS
-from keras_activations.telemetry.layouts import watched_units
-from keras_activations.telemetry.stats import Histogram, LayerStats, WeightStats
+from keras_activations.telemetry.layouts import OF_THE_BATCH, watched_units
+from keras_activations.telemetry.stats import (
+    Histogram,
+    LayerStats,
+    ValueStats,
+    WeightStats,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +103,32 @@ def layer_stats(reading, totals):
     return stats
 
 
+def batch_stats(reading):
+    """What a window says of its batches, by the name in `Window`; see there."""
+    rows = zip(OF_THE_BATCH, reading.batch, strict=True)
+    found = {name: _values(row) for name, row in rows}
+    loss = found["loss"]
+    return found | {"loss": None if loss is None else loss.mean}
+
+
+def _values(row):
+    low, high, *sums = row
+    moments = dict(zip(MOMENTS, sums, strict=True))
+    if not moments["count"]:
+        return None
+    mean, std = _mean_and_std(moments)
+    return ValueStats(mean, std, min=float(low), max=float(high))
+
+
+def _mean_and_std(moments):
+    count = moments["count"]
+    mean = moments["sum"] / count
+    # Between samples the means differ; within one the squares are already centred.
+    with np.errstate(over="ignore", invalid="ignore"):  # float64 near its greatest
+        between = max(moments["squared_means"] - count * mean * mean, 0.0)
+    return float(mean), math.sqrt((moments["centred_squares"] + between) / count)
+
+
 def _distributions(reading):
     found = {}
     for row, (entry, alive) in enumerate(
@@ -130,18 +161,15 @@ def _alive_by_layer(reading):
 
 def _distribution(entry, moments, alive, extremes, histogram):
     count = moments["count"]
-    mean = moments["sum"] / count
-    # Between samples the means differ; within one the squares are already centred.
-    with np.errstate(over="ignore", invalid="ignore"):  # float64 near its greatest
-        between = max(moments["squared_means"] - count * mean * mean, 0.0)
+    mean, std = _mean_and_std(moments)
     region = entry.region
     saturates = region is not None and (
         region.saturated_below is not None or region.saturated_above is not None
     )
     return {
         "count": int(count),
-        "mean": float(mean),
-        "std": math.sqrt((moments["centred_squares"] + between) / count),
+        "mean": mean,
+        "std": std,
         "min": float(extremes[0]),
         "max": float(extremes[1]),
         "saturation_low": float(moments["low"] / count) if saturates else None,

@@ -21,7 +21,7 @@ class StepRecord:
         weights_before: vectors of sampled weights before an update.
         dropped: booleans, one an optimizer: was its update held back?
         loss: the loss before scaling, or None.
-        inputs: floating tensors of the batch.
+        batch: floating tensors of inputs, targets and sample weights: three lists.
     """
 
     def __init__(self, step, sampling):
@@ -36,9 +36,15 @@ class StepRecord:
         self.weights_before = []
         self.dropped = []
         self.loss = None
-        self.inputs = []
+        self.batch: list[list[tf.Tensor]] = [[], [], []]
         self._model_outputs = []
         self._forward = True
+
+    def add_batch(self, data):
+        # A `train_step` of the user's own may take data of any structure.
+        usual = isinstance(data, tuple | list) and 1 <= len(data) <= 3
+        parts = [*data, None, None][:3] if usual else [data, None, None]
+        self.batch = [floating_tensors(part) for part in parts]
 
     def add_output(self, layer, value):
         # Rematerialised layers run again during the backward pass.

@@ -160,8 +160,8 @@ class LayerStats:
 
 
 @dataclasses.dataclass(frozen=True)
-class InputStats:
-    """The floating values of the batches of one window.
+class ValueStats:
+    """The floating values of the inputs or of the targets, sampled in one window.
 
     Attributes:
         mean, std, min, max: moments and extremes of the finite ones.
@@ -182,17 +182,18 @@ class Window:
         epoch: epoch of that step, from 0.
         samples: steps of the window whose distributions were sampled.
         layers: dict of layer path to `LayerStats`, in execution order.
-        inputs: `InputStats` of the model's floating inputs, None where it has none.
+        inputs: `ValueStats` of the model's floating inputs, None where it has none or
+            where they are not known, as in a loop by hand.
         targets: those of the targets, likewise.
-        loss: of the last sampled step, None where it is not known.
+        loss: mean over the sampled steps, None where it is not known.
     """
 
     step: int
     epoch: int
     samples: int
     layers: dict[str, LayerStats]
-    inputs: InputStats | None = None
-    targets: InputStats | None = None
+    inputs: ValueStats | None = None
+    targets: ValueStats | None = None
     loss: float | None = None
 
 

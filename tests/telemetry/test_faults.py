@@ -108,7 +108,7 @@ def recorded(outputs=(), loss=None, gradients=(), inputs=()):
     record.loss = loss
     record.gradients = [(None, tf.constant(x)) for x in gradients]
     record.squares = [faults.sum_of_squares(x) for _, x in record.gradients]
-    record.inputs = [tf.constant(x) for x in inputs]
+    record.batch = [[tf.constant(x) for x in inputs], [], []]
     return record
 
 
