@@ -53,9 +53,6 @@ class Bank:
         self._dtype = dtype
         self._replicas = replicas or Replicas(tf.distribute.get_strategy())
         self._thresholds = _thresholds(layout.sampled)
-        self._weight_squares = tf.function(self._squared_norms, autograph=False)
-        # Many models, each with a bank, are no sign of the retracing warned of.
-        self._weight_squares._omit_frequent_tracing_warning = True
         # A retracing `tf.function` refuses new variables, `init_scope` or not. What it
         # refuses by is kept for each thread, and a new one traces nothing.
         with concurrent.futures.ThreadPoolExecutor(1) as outside:
@@ -190,7 +187,7 @@ class Bank:
             [summary[layers:, : 2 + len(counting.MOMENTS)] for summary in summaries],
             strict=True,
         )
-        weights = np.sqrt(self._weight_squares().numpy())
+        weights = np.sqrt([_square(v.value) for v in self._variables])
         return merged(
             [Reading(self.layout, self.ranges, weights, *notes) for notes in replicas]
         )
@@ -216,10 +213,6 @@ class Bank:
         starts = np.cumsum([0, *self._weight_sizes])[:-1]
         return np.add.reduceat(np.square(entries), starts, axis=1)
 
-    def _squared_norms(self):
-        squares = [_square(v.value) for v in self._variables]
-        return tf.stack(squares) if squares else tf.zeros([0], tf.float64)
-
     def reset(self, window=True):
         """Begins anew: flags, faults and samples and, with `window`, all the rest."""
         self._replicas.assign(self.flags, np.zeros(3))
@@ -229,8 +222,10 @@ class Bank:
 
 
 def _square(value):
-    norm = tf.nn.l2_loss(sampling.at_least_float32(tf.convert_to_tensor(value)))
-    return 2 * tf.cast(norm, tf.float64)
+    # One call into TensorFlow for each weight, and no function of the model's own that
+    # would be traced during the first step.
+    entries = sampling.at_least_float32(tf.convert_to_tensor(value))
+    return 2 * tf.raw_ops.L2Loss(t=entries).numpy().astype(np.float64)
 
 
 def _known_ranges(entries):

@@ -20,7 +20,9 @@ def sample_extremes(samples, number):
     Args:
         samples, number: see `sample_summary`.
     """
-    return _traced(_extremes_of, samples.dtype)(samples, number)
+    # Not traced: it is asked for in the first windows only, and the first step waits.
+    values = _side_by_side(samples, number)
+    return _finite_extremes(values, tf.math.is_finite(values))
 
 
 def sample_summary(samples, number, thresholds, ranges):
@@ -39,18 +41,14 @@ def sample_summary(samples, number, thresholds, ranges):
         float64 tensor of shape `(layers, COLUMNS)`: least and greatest value
         (inf and -inf where there is none), `MOMENTS`, histogram.
     """
-    return _traced(_summary_of, samples.dtype, 2)(samples, number, thresholds, ranges)
+    return _tracing(samples.dtype)(samples, number, thresholds, ranges)
 
 
 @functools.cache
-def _traced(function, dtype, pairs=0):
+def _tracing(dtype):
     signature = [tf.TensorSpec([None, None, None], dtype), tf.TensorSpec([], tf.int32)]
-    signature += pairs * [tf.TensorSpec([None, 2], tf.float64)]
-    return tf.function(function, input_signature=signature, autograph=False)
-
-
-def _extremes_of(samples, number):
-    return held(_side_by_side(samples, number)).extremes
+    signature += 2 * [tf.TensorSpec([None, 2], tf.float64)]
+    return tf.function(_summary_of, input_signature=signature, autograph=False)
 
 
 def _summary_of(samples, number, thresholds, ranges):
@@ -99,21 +97,26 @@ class Held(NamedTuple):
 def held(values):
     """`Held` for a tensor of shape `(layers, n)`."""
     finite = tf.math.is_finite(values)
-    infinity = tf.cast(float("inf"), values.dtype)
 
     def whole():
+        ends = tf.stack([tf.reduce_min(values, 1), tf.reduce_max(values, 1)], axis=1)
         missing = tf.zeros(tf.shape(values)[:1], tf.float64)
-        return values, missing, tf.reduce_min(values, 1), tf.reduce_max(values, 1)
+        return values, missing, tf.cast(ends, tf.float64)
 
     def holed():
         missing = _row_sums(tf.cast(~finite, values.dtype))
-        low = tf.reduce_min(tf.where(finite, values, infinity), axis=1)
-        high = tf.reduce_max(tf.where(finite, values, -infinity), axis=1)
-        return tf.where(finite, values, tf.zeros_like(values)), missing, low, high
+        kept = tf.where(finite, values, tf.zeros_like(values))
+        return kept, missing, _finite_extremes(values, finite)
 
-    kept, missing, low, high = tf.cond(tf.reduce_all(finite), whole, holed)
-    extremes = tf.cast(tf.stack([low, high], axis=1), tf.float64)
+    kept, missing, extremes = tf.cond(tf.reduce_all(finite), whole, holed)
     return Held(kept, finite, missing, extremes)
+
+
+def _finite_extremes(values, finite):
+    infinity = tf.cast(float("inf"), values.dtype)
+    low = tf.reduce_min(tf.where(finite, values, infinity), axis=1)
+    high = tf.reduce_max(tf.where(finite, values, -infinity), axis=1)
+    return tf.cast(tf.stack([low, high], axis=1), tf.float64)
 
 
 def moments(held, thresholds):
