@@ -5,6 +5,7 @@ all models. Values are taken in the dtype they come in, sums go on in float64.
 """
 
 import functools
+import itertools
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -41,7 +42,16 @@ def sample_summary(samples, number, thresholds, ranges):
         float64 tensor of shape `(layers, COLUMNS)`: least and greatest value
         (inf and -inf where there is none), `MOMENTS`, histogram.
     """
-    return _tracing(samples.dtype)(samples, number, thresholds, ranges)
+    tensors = samples, number, tf.constant(thresholds), tf.constant(ranges)
+    if next(_SUMMARIES) < UNTRACED:
+        return _summary_of(*tensors)
+    return _tracing(samples.dtype)(*tensors)
+
+
+# Tracing takes as long as some thirty summaries without it: the first ones, for which
+# the first step waits, and all of a short run, are better off without.
+UNTRACED = 16
+_SUMMARIES = itertools.count()
 
 
 @functools.cache

@@ -4,7 +4,7 @@ import functools
 
 import tensorflow as tf
 
-from keras_activations.telemetry.sampling import at_least_float32
+from keras_activations.telemetry.sampling import at_least_float32, called_whole
 
 # Gradients below this size are often summed and applied in one fused loop under XLA.
 # A second reader would split that loop and round differently (seen with the scale of
@@ -87,8 +87,7 @@ def _counter(dtype):
         number = tf.reduce_sum(kinds)
         return tf.cast(tf.stack([number % _MANY, number // _MANY]), tf.float64)
 
-    signature = [tf.TensorSpec(None, dtype)]
-    return tf.function(count, input_signature=signature, autograph=False)
+    return called_whole(count, [tf.TensorSpec(None, dtype)])
 
 
 def sentinel(tensor):

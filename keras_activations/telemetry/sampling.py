@@ -162,10 +162,24 @@ def _tracing(look, dtype, masked, whole, wanted, units, option):
         sample, kept = rows(tensor, wanted, shift, units, mask, whole)
         return look(sample, kept, wanted, units, option)
 
-    function = tf.function(trace, input_signature=signature, autograph=False)
+    return called_whole(trace, signature)
+
+
+def called_whole(function, signature):
+    """A `tf.function` that stays a call in the step's graph, wherever it is called.
+
+    Put in line, each call would be optimised and made ready for itself: with a dozen
+    of them that took longer than all the rest of the step. XLA puts them in line.
+    """
+    traced = tf.function(
+        function,
+        input_signature=signature,
+        autograph=False,
+        experimental_attributes={"_noinline": True},
+    )
     # Many kinds of layers are no sign of the retracing that TensorFlow warns of.
-    function._omit_frequent_tracing_warning = True
-    return function
+    traced._omit_frequent_tracing_warning = True
+    return traced
 
 
 def sampled_weights(variables, wanted):

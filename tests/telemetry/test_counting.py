@@ -19,6 +19,17 @@ UNKNOWN = (NAN, NAN)
 few = settings(max_examples=40)
 
 
+@pytest.fixture(params=[math.inf, 0], ids=["untraced", "traced"], scope="module")
+def untraced(request):
+    """The first summaries of a process are not traced, the later ones are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counting, "UNTRACED", request.param)
+        yield
+
+
+pytestmark = pytest.mark.usefixtures("untraced")
+
+
 @st.composite
 def samples(draw, dtype):
     """Two layers of any floats in `dtype`, and an array as a bank keeps them."""
