@@ -9,8 +9,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 
 from benchmarks.cost import command as cost
+from benchmarks.numerics import command as numerics
 
-SUBJECTS = {"cost": cost}
+SUBJECTS = {"cost": cost, "numerics": numerics}
 
 
 def main():

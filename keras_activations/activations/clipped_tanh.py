@@ -6,7 +6,8 @@ import numbers
 import keras
 from keras import ops
 
-from keras_activations.activations.casting import as_float
+from keras_activations.activations.casting import as_float, dtype_of, is_half
+from keras_activations.activations.gradients import custom_gradient
 
 OUTSIDE_GRADIENTS = ("zero", "inward", "straight_through")
 
@@ -25,19 +26,30 @@ def clipped_tanh(x, limit=3.0, outside_gradient="zero"):
 
     The output stays strictly inside (-1, 1), so that `atanh` or a logarithm of
     `1 - y` is finite. With the default limit `|y| <= 0.99506`, which bfloat16
-    rounds to 0.99609, its greatest value below 1.
+    rounds to 0.99609, its greatest value below 1. It is an odd function, to the bit.
+    Half types are right to about half a unit in the last place, gradients too.
 
     Args:
         x: float tensor of any shape.
         limit: float, positive, finite and so small that its tanh stays below 1
             in the dtype of `x`: at most 3.11 for bfloat16, 4.15 for float16,
             7.62 for float32, 17.67 for float64. Defaults to `3.0`.
-        outside_gradient: what is passed back to an input beyond the limit:
-            `"zero"`, nothing, the derivative of the formula;
-            `"inward"`, the upstream gradient times the slope at the limit where
-            a descent step would move the input back inside, else nothing;
-            `"straight_through"`, that product always.
-            Defaults to `"zero"`.
+        outside_gradient: what is passed back to an input beyond the limit. Defaults
+            to `"zero"`.
+
+            - `"zero"`: nothing, the derivative of the formula: for when the layer is
+              to compute just this function. A unit that is outside for every sample
+              learns no more [1].
+            - `"inward"`: the upstream gradient times the slope at the limit where a
+              descent step would move the input back inside, else nothing: for
+              training, so that a saturated unit can return and none is driven
+              further out [2].
+            - `"straight_through"`: that product always, as if the clip were not
+              there: for when the layers before are to learn from all samples, and
+              something else, such as weight decay, keeps the input small [3].
+
+            The last two hold for gradients; forward mode, which has no upstream
+            gradient, derives the formula.
 
     Returns:
         A tensor of the shape and dtype of `x`.
@@ -45,9 +57,13 @@ def clipped_tanh(x, limit=3.0, outside_gradient="zero"):
     Raises:
         ValueError: if `limit` or `outside_gradient` is not as above.
 
-    Reference:
+    References:
 
-    - [Bengio et al., 2013](https://arxiv.org/abs/1308.3432), straight-through
+    - [1] [Hubara et al., 2016](https://arxiv.org/abs/1602.02830), section 1.3, which
+      cancels gradients beyond the bounds
+    - [2] [TensorFlow Compression](https://github.com/tensorflow/compression),
+      `lower_bound(gradient="identity_if_towards")`
+    - [3] [Bengio et al., 2013](https://arxiv.org/abs/1308.3432)
 
     Example:
 
@@ -61,30 +77,12 @@ def clipped_tanh(x, limit=3.0, outside_gradient="zero"):
         # gets them.
         return ClippedTanh(limit, outside_gradient)(x)
     x = as_float(x)
-    _check_limit(limit, keras.backend.standardize_dtype(x.dtype))
+    _check_limit(limit, dtype_of(x))
+    if is_half(x):
+        return _half(x, limit, outside_gradient)
     if outside_gradient == "zero":
         return ops.tanh(ops.clip(x, -limit, limit))
-
-    @ops.custom_gradient
-    def forward(x):
-        y = ops.tanh(ops.clip(x, -limit, limit))
-
-        def backward(*args, upstream=None):
-            # TensorFlow and JAX pass the upstream gradient by position.
-            upstream = args[0] if upstream is None else upstream
-            gradient = upstream * (1 - y * y)
-            if outside_gradient == "straight_through":
-                return gradient
-            # Descent moves an input against its gradient.
-            outward = ops.logical_or(
-                ops.logical_and(x > limit, upstream < 0),
-                ops.logical_and(x < -limit, upstream > 0),
-            )
-            return ops.where(outward, ops.zeros_like(gradient), gradient)
-
-        return y, backward
-
-    return forward(x)
+    return ops.tanh(_clip(x, limit, outside_gradient))
 
 
 @keras.saving.register_keras_serializable(package="keras_activations")
@@ -112,7 +110,8 @@ class ClippedTanh(keras.layers.Layer):
 
     Reference:
 
-    - [Bengio et al., 2013](https://arxiv.org/abs/1308.3432), straight-through
+    - [Bengio et al., 2013](https://arxiv.org/abs/1308.3432), straight-through; the
+      other two in `functional.clipped_tanh`
 
     Example:
 
@@ -163,3 +162,44 @@ def _check_limit(limit, dtype):
             f"tanh(limit) must stay below 1 in the input's dtype, {dtype}: `limit` "
             f"may be at most {greatest}. Received: limit={limit}"
         )
+
+
+def _clip(x, limit, outside_gradient):
+    """`x` clipped to the limit, with the gradient that is wanted outside."""
+
+    @custom_gradient
+    def clip(x):
+        def backward(upstream):
+            return _let_through(upstream, x, limit, outside_gradient)
+
+        return ops.clip(x, -limit, limit), backward
+
+    return clip(x)
+
+
+def _half(x, limit, outside_gradient):
+    """The function of a half tensor, of which nothing but `x` is kept."""
+
+    @custom_gradient
+    def tanh(x):
+        def backward(upstream):
+            # 1 - y**2 of a y that is rounded to a half has hardly a digit left.
+            y = ops.tanh(ops.clip(ops.cast(x, "float32"), -limit, limit))
+            gradient = ops.cast(upstream, "float32") * (1.0 - y * y)
+            gradient = ops.cast(gradient, dtype_of(x))
+            return _let_through(gradient, x, limit, outside_gradient)
+
+        return ops.tanh(ops.clip(x, -limit, limit)), backward
+
+    return tanh(x)
+
+
+def _let_through(gradient, x, limit, outside_gradient):
+    """The part of a gradient that reaches the input."""
+    if outside_gradient == "straight_through":
+        return gradient
+    stopped = ops.abs(x) > limit
+    if outside_gradient == "inward":
+        # Descent moves an input against its gradient.
+        stopped = ops.logical_and(stopped, x * gradient < 0)
+    return ops.where(stopped, ops.zeros_like(gradient), gradient)

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from keras_activations.activations.casting import as_float
+from keras_activations.activations.casting import as_float, dtype_of, is_half
+from keras_activations.activations.gradients import custom_gradient
 
 
 @keras.saving.register_keras_serializable(package="keras_activations")
@@ -13,7 +14,8 @@ def hard_swish(x):
     Formula: `x * (relu6(x + 3) / 6)`
 
     TensorFlow Lite turns this form into its one operation HARD_SWISH. The price
-    is that `-inf` gives NaN, where the limit is 0; no finite input does.
+    is that `-inf` gives NaN, where the limit is 0; no finite input does. The relative
+    error is at most 2e-7 in float32; float16 and bfloat16 are rounded once.
 
     Args:
         x: float tensor of any shape.
@@ -33,8 +35,7 @@ def hard_swish(x):
     if isinstance(x, keras.KerasTensor):
         return HardSwish()(x)
     x = as_float(x)
-    # Dividing first: x * relu6(x + 3) overflows from a sixth of the largest float.
-    return x * (ops.relu6(x + 3.0) / 6.0)
+    return _half(x) if is_half(x) else _value(x)
 
 
 @keras.saving.register_keras_serializable(package="keras_activations")
@@ -69,3 +70,22 @@ class HardSwish(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+
+def _value(x):
+    # Dividing first: x * relu6(x + 3) overflows from a sixth of the largest float.
+    return x * (ops.relu6(x + 3.0) / 6.0)
+
+
+@custom_gradient
+def _half(x):
+    """The function of a half tensor, of which nothing but `x` is kept."""
+
+    def backward(upstream):
+        # Half precision is enough here: next to the slope's zero the sum is exact.
+        middle = ops.abs(x) < 3.0
+        slope = ops.where(middle, (x + 1.5) / 3.0, ops.cast(x > 0.0, dtype_of(x)))
+        return upstream * slope
+
+    # Three roundings to a half would add up to 1.8 units in the last place.
+    return ops.cast(_value(ops.cast(x, "float32")), dtype_of(x)), backward

@@ -10,7 +10,8 @@ from keras_activations.activations.casting import as_float
 def relu6(x):
     """Rectified linear unit that ends at 6.
 
-    Formula: `min(max(x, 0), 6)`; the gradient at 0 and at 6 is 0.
+    Formula: `min(max(x, 0), 6)`; the gradient at 0 and at 6 is 0. Exact in every
+    type, but for the sign of a zero: as in TensorFlow itself, that of `-0.0` is open.
 
     Args:
         x: float tensor of any shape.

@@ -5,7 +5,8 @@ import math
 import keras
 from keras import ops
 
-from keras_activations.activations.casting import as_float
+from keras_activations.activations.casting import as_float, dtype_of, is_half
+from keras_activations.activations.gradients import in_float32, keeping_parts
 
 
 @keras.saving.register_keras_serializable(package="keras_activations")
@@ -20,7 +21,7 @@ def stable_gelu(x, approximate=False):
     In float32 the relative error of the value is below 2e-5 and that of the
     gradient below 5e-5, down to where the value itself underflows, near
     x = -13 (-10 where `approximate`). float16 and bfloat16 are computed in float32
-    and rounded once.
+    and rounded once. `-inf` gives the limit, 0.
 
     Args:
         x: float tensor of any shape.
@@ -42,20 +43,8 @@ def stable_gelu(x, approximate=False):
     if isinstance(x, keras.KerasTensor):
         return StableGELU(approximate)(x)
     x = as_float(x)
-    dtype = keras.backend.standardize_dtype(x.dtype)
-    if dtype in ("float16", "bfloat16"):
-        return ops.cast(stable_gelu(ops.cast(x, "float32"), approximate), dtype)
-    if not approximate:
-        # Below the bound erfc is 0, and -inf * 0 would be NaN.
-        x = ops.maximum(x, -39.0 if dtype == "float64" else -15.0)
-        # TensorFlow Lite knows this order of operations as its GELU.
-        return 0.5 * x * _erfc(-x * math.sqrt(0.5))
-    # Beyond the bound the logistic is 0 or 1, and the cube would overflow.
-    bound = 22.0 if dtype == "float64" else 11.0
-    x = ops.maximum(x, -bound)
-    c = ops.minimum(x, bound)
-    scale = 2 * math.sqrt(2 / math.pi)
-    return x * _logistic(scale * c * (1 + 0.044715 * c * c))
+    formula = _approximate if approximate else _exact
+    return in_float32(x, formula) if is_half(x) else keeping_parts(x, formula)
 
 
 @keras.saving.register_keras_serializable(package="keras_activations")
@@ -106,36 +95,33 @@ class StableGELU(keras.layers.Layer):
         return {**super().get_config(), "approximate": self.approximate}
 
 
-def _logistic(t):
-    # tf.sigmoid in float32 is 3 % off in the negative tail; this is as good as
-    # exp, and neither branch nor its derivative can overflow.
-    return ops.exp(ops.minimum(t, 0.0)) / (1.0 + ops.exp(-ops.abs(t)))
+def _exact(x):
+    # Below the bound erfc is 0, and -inf * 0 would be NaN.
+    x = ops.maximum(x, -39.0 if dtype_of(x) == "float64" else -15.0)
+    # TensorFlow Lite knows this order of operations, sign and all, as its GELU.
+    tail = ops.erfc(-x * math.sqrt(0.5))
+
+    def slope():
+        density = ops.exp(-0.5 * x * x) * math.sqrt(0.5 / math.pi)
+        return 0.5 * tail + x * density
+
+    return 0.5 * x * tail, slope
 
 
-# Chebyshev interpolation of log(erfc(z) / t) + z**2 in t = 2 / (2 + z), for z from
-# 0 to infinity, by mpmath: relative error of erfc below 1.1e-7. Constant first.
-_ERFC = (
-    -1.26551223,
-    1.00002368,
-    0.37409196,
-    0.0967841895,
-    -0.186288062,
-    0.278868084,
-    -1.135204,
-    1.48851589,
-    -0.822152234,
-    0.170872778,
-)
+def _approximate(x):
+    # Below the bound the exponential is infinite and the value -0; above it the
+    # slope is 1, and a greater cube would overflow.
+    bound = 22.0 if dtype_of(x) == "float64" else 11.0
+    x = ops.maximum(x, -bound)
+    scale = 2 * math.sqrt(2 / math.pi)
+    # tf.sigmoid in float32 is 3 % off in the negative tail; this is as good as exp.
+    divisor = 1.0 + ops.exp(x * (x * x * (-0.044715 * scale) - scale))
 
+    def slope():
+        rest = 1.0 - 1.0 / divisor
+        c = ops.minimum(x, bound)
+        steepness = c * c * (3 * 0.044715 * scale) + scale
+        # Dividing last: in the tail 1 / divisor is subnormal long before the slope.
+        return (1.0 + rest * c * steepness) / divisor
 
-def _erfc(z):
-    if hasattr(ops, "erfc"):
-        return ops.erfc(z)
-    # Older Keras has only erf, and 1 - erf(z) is 0 from z = 4 on.
-    a = ops.abs(z)
-    t = 2.0 / (2.0 + a)
-    series = _ERFC[-1]
-    for coefficient in reversed(_ERFC[:-1]):
-        series = coefficient + t * series
-    tail = t * ops.exp(series - a * a)
-    return ops.where(z < 0, 2.0 - tail, tail)
+    return x / divisor, slope

@@ -1,0 +1,1 @@
+"""How exact the activations are, ours and Keras's, in units in the last place."""
