@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 OLDEST := .venv-oldest
+TORCH := .venv-torch
 LOGS ?= logs
 # Most of a test is tracing, which one core does; a file's tests share their fixtures.
 PARALLEL := --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest lint notebooks bench tensorboard clean
+.PHONY: help demo test test-oldest test-torch lint notebooks bench tensorboard clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +22,9 @@ test: $(VENV)/.installed  ## run the tests and the examples in the docstrings
 test-oldest: $(OLDEST)/.installed  ## the same with the oldest supported releases (Python 3.11 or 3.12)
 	@$(OLDEST)/bin/python -m pytest $(PARALLEL)
 
+test-torch: $(TORCH)/.installed  ## check functions and layers on Keras's PyTorch backend
+	@KERAS_BACKEND=torch $(TORCH)/bin/python -m tests.deployment.other_backend
+
 lint: $(VENV)/.installed  ## check style, types and the direction of imports
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
@@ -31,14 +35,17 @@ notebooks: $(VENV)/.installed  ## execute the notebooks and save their output in
 	@$(VENV)/bin/python -m nbconvert --to notebook --execute --inplace \
 		--ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
-bench: $(VENV)/.installed  ## measure overhead and detection against the peers
+bench: $(VENV)/.installed  ## measure overhead, errors, speed and conversions
 	@$(VENV)/bin/python -m benchmarks cost
+	@$(VENV)/bin/python -m benchmarks numerics
+	@$(VENV)/bin/python -m benchmarks speed
+	@$(VENV)/bin/python -m benchmarks deployment
 
 tensorboard: $(VENV)/.installed  ## open TensorBoard on LOGS (default: logs)
 	@$(VENV)/bin/tensorboard --logdir $(LOGS)
 
 clean:  ## remove the environments, caches and build output
-	rm -rf $(VENV) $(OLDEST) build dist *.egg-info
+	rm -rf $(VENV) $(OLDEST) $(TORCH) build dist *.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -46,6 +53,13 @@ $(VENV)/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(VENV)/bin/python -m pip install --quiet --editable '.[dev,demo]'
+	@touch $@
+
+# Not in the `test` extra: it is as large as everything else together.
+$(TORCH)/.installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(TORCH)
+	$(TORCH)/bin/python -m pip install --quiet --upgrade pip
+	$(TORCH)/bin/python -m pip install --quiet --editable '.[test]' torch
 	@touch $@
 
 # Every lower bound of install_requires as the exact release.

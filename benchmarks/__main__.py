@@ -9,9 +9,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 
 from benchmarks.cost import command as cost
+from benchmarks.deployment import command as deployment
 from benchmarks.numerics import command as numerics
+from benchmarks.speed import command as speed
 
-SUBJECTS = {"cost": cost, "numerics": numerics}
+SUBJECTS = {
+    "cost": cost,
+    "numerics": numerics,
+    "speed": speed,
+    "deployment": deployment,
+}
 
 
 def main():

@@ -11,7 +11,10 @@ import pytest
 
 # Asserts in what tests import show their values as well.
 pytest.register_assert_rewrite(
-    "tests.activations.twins", "tests.health.windows", "tests.leftovers"
+    "tests.activations.twins",
+    "tests.activations.bounds",
+    "tests.health.windows",
+    "tests.leftovers",
 )
 
 # The first example of a property traces a graph and takes seconds, the rest microseconds.

@@ -3,6 +3,7 @@
 import pathlib
 
 import numpy as np
+import tensorflow as tf
 
 from benchmarks import environment
 from benchmarks.numerics.inputs import inputs, usual
@@ -81,7 +82,8 @@ def _row(name, dtype, x, xla):
     cells = [NAMES[name][0], dtype]
     for functions in (OURS, KERAS):
         run = value_and_gradient(functions[name], xla)
-        found = errors(name, run, x, dtype)
+        computed = (tf.cast(part, "float64").numpy() for part in run(tf.cast(x, dtype)))
+        found = errors(name, *computed, x, dtype)
         cells += [_cell(found.value, x), _cell(found.gradient, x)]
         if functions is OURS:
             cells.append(NAMES[name][1])

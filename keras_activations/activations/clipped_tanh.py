@@ -80,9 +80,8 @@ def clipped_tanh(x, limit=3.0, outside_gradient="zero"):
     _check_limit(limit, dtype_of(x))
     if is_half(x):
         return _half(x, limit, outside_gradient)
-    if outside_gradient == "zero":
-        return ops.tanh(ops.clip(x, -limit, limit))
-    return ops.tanh(_clip(x, limit, outside_gradient))
+    # The cast is for JAX and PyTorch, where Keras takes the tanh of float64 in float32.
+    return ops.cast(ops.tanh(_clip(x, limit, outside_gradient)), dtype_of(x))
 
 
 @keras.saving.register_keras_serializable(package="keras_activations")
@@ -156,6 +155,8 @@ def _check_clip(limit, outside_gradient):
 
 def _check_limit(limit, dtype):
     """Raises ValueError where tanh(limit) may round to 1 in a dtype, a string."""
+    if dtype == "float64" and keras.backend.backend() != "tensorflow":
+        dtype = "float32"  # in which Keras takes the tanh there
     greatest = GREATEST_LIMIT[dtype]
     if limit > greatest:
         raise ValueError(
@@ -165,7 +166,10 @@ def _check_limit(limit, dtype):
 
 
 def _clip(x, limit, outside_gradient):
-    """`x` clipped to the limit, with the gradient that is wanted outside."""
+    """`x` clipped to the limit, with the gradient that is wanted outside.
+
+    At the limit itself the gradient passes, which backends see differently.
+    """
 
     @custom_gradient
     def clip(x):

@@ -7,6 +7,10 @@ from keras import ops
 
 from keras_activations.activations.casting import as_float, dtype_of, is_half
 from keras_activations.activations.gradients import in_float32, keeping_parts
+from keras_activations.activations.onnx import teach_tf2onnx
+
+# Its export to ONNX would lack erfc.
+teach_tf2onnx()
 
 
 @keras.saving.register_keras_serializable(package="keras_activations")
@@ -26,7 +30,9 @@ def stable_gelu(x, approximate=False):
     Args:
         x: float tensor of any shape.
         approximate: bool, whether to use the second formula. It differs from the
-            first by at most 5e-4. Defaults to `False`.
+            first by at most 5e-4. For TensorFlow Lite take the first, which is one
+            operation there: no formula with a right tail becomes the other GELU
+            that it knows, and this one has no int8 form. Defaults to `False`.
 
     Returns:
         A tensor of the shape and dtype of `x`, at least -0.17004.

@@ -9,9 +9,8 @@ import tensorflow as tf
 from benchmarks.numerics.inputs import inputs
 from keras_activations.activations import functional
 from keras_activations.activations.clipped_tanh import GREATEST_LIMIT
+from tests.activations.bounds import EPSILON, HALVES, assert_bounds
 from tests.activations.twins import (
-    EPSILON,
-    HALVES,
     computed,
     each_dtype,
     to_float64,
@@ -25,14 +24,7 @@ OPTIONS = ("zero", "inward", "straight_through")
 @each_dtype
 @with_and_without_xla
 def test_bounds(dtype, xla):
-    errors = ulps("clipped_tanh", dtype, xla)
-    if dtype in HALVES:
-        assert np.nanmax(errors.value) <= 1
-        assert np.nanmax(errors.gradient) <= 4
-    else:
-        # The slope is 1 - y**2, a hundredth at the limit, of a y that is 4 units off.
-        assert np.nanmax(errors.value) <= 4
-        assert np.nanmax(errors.relative_gradient) <= 400 * EPSILON[dtype]
+    assert_bounds("clipped_tanh", dtype, ulps("clipped_tanh", dtype, xla))
 
 
 @each_dtype

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from benchmarks.numerics.references import REFERENCES, reference
+from tests.activations.bounds import EPSILON
 from tests.activations.twins import (
-    EPSILON,
     FUNCTIONS,
     TINY,
     each_dtype,

@@ -4,25 +4,14 @@ import numpy as np
 import pytest
 
 from benchmarks.numerics.inputs import inputs
-from tests.activations.twins import (
-    EPSILON,
-    HALVES,
-    computed,
-    each_dtype,
-    ulps,
-    with_and_without_xla,
-)
+from tests.activations.bounds import HALVES, assert_bounds
+from tests.activations.twins import computed, each_dtype, ulps, with_and_without_xla
 
 
 @each_dtype
 @with_and_without_xla
 def test_bounds(dtype, xla):
-    errors = ulps("hard_swish", dtype, xla)
-    # Compilers multiply by a rounded 1 / 6, and no formula that does not leave them
-    # the division is a HARD_SWISH in TensorFlow Lite.
-    assert np.nanmax(errors.value) <= (1 if dtype in HALVES else 2.5)
-    assert np.nanmax(errors.relative_value) <= 2 * EPSILON[dtype]
-    assert np.nanmax(errors.gradient) <= 4
+    assert_bounds("hard_swish", dtype, ulps("hard_swish", dtype, xla))
 
 
 @pytest.mark.parametrize("dtype", HALVES)

@@ -3,15 +3,14 @@
 import numpy as np
 
 from benchmarks.numerics.inputs import inputs
+from tests.activations.bounds import assert_bounds
 from tests.activations.twins import computed, each_dtype, ulps, with_and_without_xla
 
 
 @each_dtype
 @with_and_without_xla
 def test_exact(dtype, xla):
-    errors = ulps("relu6", dtype, xla)
-    assert np.nanmax(errors.value) == 0
-    assert np.nanmax(errors.gradient) == 0
+    assert_bounds("relu6", dtype, ulps("relu6", dtype, xla))
 
 
 @each_dtype

@@ -5,32 +5,17 @@ import numpy as np
 import pytest
 
 from benchmarks.numerics.inputs import inputs
-from tests.activations.twins import (
-    HALVES,
-    computed,
-    each_dtype,
-    ulps,
-    with_and_without_xla,
-)
+from tests.activations.bounds import HALVES, assert_bounds
+from tests.activations.twins import computed, each_dtype, ulps, with_and_without_xla
 
 each_form = pytest.mark.parametrize("name", ["gelu", "gelu_tanh"])
-# Relative errors of value and gradient. They grow with the square of x: its rounding
-# is that of an exponent.
-RELATIVE = {"float32": (2e-5, 5e-5), "float64": (2e-13, 2e-13)}
 
 
 @each_form
 @each_dtype
 @with_and_without_xla
 def test_bounds(name, dtype, xla):
-    errors = ulps(name, dtype, xla)
-    if dtype in HALVES:
-        assert np.nanmax(errors.value) <= 1
-        assert np.nanmax(errors.gradient) <= 4
-    else:
-        value, gradient = RELATIVE[dtype]
-        assert np.nanmax(errors.relative_value) <= value
-        assert np.nanmax(errors.relative_gradient) <= gradient
+    assert_bounds(name, dtype, ulps(name, dtype, xla))
 
 
 @each_form

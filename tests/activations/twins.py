@@ -10,11 +10,8 @@ from benchmarks.numerics.measuring import OURS, errors, value_and_gradient
 from benchmarks.numerics.ulps import TYPES
 from keras_activations.activations import functional
 
-HALVES = ("float16", "bfloat16")
 DTYPES = tuple(TYPES)
 TINY = {dtype: kind.tiny for dtype, kind in TYPES.items()}
-# The relative width of a unit in the last place, at most.
-EPSILON = {dtype: 2.0 ** (1 - kind.digits) for dtype, kind in TYPES.items()}
 FUNCTIONS = OURS | {
     "inward": functools.partial(functional.clipped_tanh, outside_gradient="inward"),
     "straight": functools.partial(
@@ -50,4 +47,4 @@ def to_float64(x):
 def ulps(name, dtype, xla):
     """The `Errors` of all halves, of 20 000 float32, of 500 float64."""
     x = inputs(dtype, {"float64": 500}.get(dtype, 20_000))
-    return errors(name, compiled(name, xla), x, dtype)
+    return errors(name, *computed(name, x, dtype, xla), x, dtype)

@@ -1,0 +1,1 @@
+"""What the layers become when a model is converted, and how far that is off."""
