@@ -60,7 +60,7 @@ def run(options):
     dense = options.dense or 200_000
     few = min(FEW, dense)
     text = HEAD.format(dense=dense, few=few) + environment.describe() + "\n"
-    print(text, flush=True)
+    print(text, end="", flush=True)
     for setting in options.xla or ["off", "on"]:
         lines = [
             f"\n### XLA {setting}\n",
@@ -71,8 +71,9 @@ def run(options):
             for dtype in options.types or TYPES:
                 x = inputs(dtype, few if dtype == "float64" else dense)
                 lines.append(_row(name, dtype, x, setting == "on"))
-        print("\n".join(lines), flush=True)
-        text += "\n".join(lines) + "\n"
+        section = "\n".join(lines) + "\n"
+        print(section, end="", flush=True)
+        text += section
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

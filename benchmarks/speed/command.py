@@ -51,7 +51,7 @@ def run(options):
     path = options.write or (RESULTS if not any((*asked, options.rounds)) else None)
     rounds = options.rounds or 15
     text = HEAD.format(rounds=rounds, environment=environment.describe())
-    print(text, flush=True)
+    print(text, end="", flush=True)
     for setting in options.xla or ["off", "on"]:
         lines = [
             f"\n### XLA {setting}\n",
@@ -63,8 +63,9 @@ def run(options):
                 for place in options.places or PLACES:
                     print(f"{name}, {dtype}, {place}", file=sys.stderr, flush=True)
                     lines.append(_row(name, dtype, place, setting == "on", rounds))
-        print("\n".join(lines), flush=True)
-        text += "\n".join(lines) + "\n"
+        section = "\n".join(lines) + "\n"
+        print(section, end="", flush=True)
+        text += section
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
