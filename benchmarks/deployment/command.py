@@ -5,7 +5,6 @@ import tempfile
 import warnings
 
 import numpy as np
-import onnxruntime
 import tensorflow as tf
 
 from benchmarks import environment
@@ -87,6 +86,8 @@ def saved(model, x):
 
 def onnx(model, x):
     """Outputs of the model exported to ONNX, in onnxruntime."""
+    import onnxruntime  # the other subjects do without
+
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # Keras looks for `np.object` to make tf2onnx work with NumPy 2.
         warnings.simplefilter("ignore", FutureWarning)
