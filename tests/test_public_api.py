@@ -65,7 +65,8 @@ def test_signatures(public):
 def test_fields_of_stats_and_findings():
     finding = set(ka.Finding.__dataclass_fields__)
     assert finding == {
-        *("step", "epoch", "layer", "rule", "value", "threshold", "action", "message")
+        *("step", "epoch", "layer", "rule", "value", "threshold", "action", "message"),
+        *("cause", "medicine"),
     }
     for name in (
         *("count", "mean", "std", "min", "max", "saturation", "zero_fraction"),
