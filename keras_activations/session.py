@@ -106,6 +106,7 @@ class Session:
         """A new epoch: the counts for its logs start at 0."""
         self.synchronise()
         self._epoch_totals = {}
+        self._examiner.begin_epoch(self.probe.step)
 
     def synchronise(self):
         """Takes over the optimizer's steps, which a restored backup may have set.
@@ -136,15 +137,15 @@ class Session:
             self._add_totals(reading)
             fault = first_fault(reading)
             step = self.probe.step
-            if fault is not None:
-                findings += self._examiner.judge_fault(
-                    fault, reading.layout, step, epoch
-                )
-            if samples or dropped:
+            if samples or dropped or fault is not None:
                 stats = layer_stats(reading, self._totals)
                 window = Window(
                     step, epoch, int(samples), stats, **batch_stats(reading)
                 )
+                if fault is not None:
+                    findings += self._examiner.judge_fault(
+                        fault, reading.layout, step, epoch, window
+                    )
                 if dropped and fault is None and self._guard is not None:
                     findings += self._examiner.judge_dropped(
                         window, self._guard.exceeded

@@ -1,8 +1,13 @@
 """The examiner: takes the rules through a run and keeps their state."""
 
 import dataclasses
+from typing import Any
 
+from keras_activations.health import illness
+from keras_activations.health.causes import explained, explained_fault
+from keras_activations.health.history import History
 from keras_activations.health.rules import ExplodingGradient, NonFinite
+from keras_activations.health.suspects import Case
 
 # LossScaleOptimizer halves its scale, 2**15 at first, on each overflow. That many in
 # a row is its usual start; more means that the gradients themselves are at fault.
@@ -22,17 +27,27 @@ class Examiner:
         self._rules = rules
         self._actions = actions
         self._loss_scaling = loss_scaling
-        self._states = {rule.name: None for rule in rules}
+        self._states: dict[str, Any] = {rule.name: None for rule in rules}
+        self._history = History()
+        self._illnesses = ()
         self._bad_until = 0
         self._overflows = 0
+        self._told_fault = False
+        self._epoch_start = None
         self._nonfinite = _one(rules, NonFinite)
         self._exploding = _one(rules, ExplodingGradient)
 
     def restart(self):
         """A new run: what was not finite at the end of the last one is told again."""
         self._bad_until = self._overflows = 0
+        self._told_fault = False
+        self._epoch_start = None
 
-    def judge_fault(self, fault, layout, last_step, epoch):
+    def begin_epoch(self, step):
+        """A new epoch, before which so many steps were done."""
+        self._epoch_start = step
+
+    def judge_fault(self, fault, layout, last_step, epoch, window=None):
         """Findings for a step that was not finite.
 
         A fault that goes on from step to step is one illness, told once.
@@ -42,6 +57,7 @@ class Examiner:
             layout: the `Layout` of the step.
             last_step: the last step that the fault was seen at.
             epoch: epoch of the step.
+            window: a `Window` of the steps up to this one, where there is one.
         """
         if self._nonfinite is None:
             return []
@@ -51,19 +67,38 @@ class Examiner:
         self._bad_until = last_step
         if self._loss_scaling and fault.where == "gradient":
             told = self._overflows != OVERFLOWS_ALLOWED
+            self._told_fault &= goes_on
         if told:
             return []
+        self._told_fault = True
         layer, between = _place(fault, layout)
-        return self._named([self._nonfinite.judge_fault(fault, layer, epoch, between)])
+        finding = self._nonfinite.judge_fault(
+            fault, layer, epoch, between, self._batch(fault.step)
+        )
+        case = Case(finding, window, self._history)
+        earlier = self._illnesses[0].root if self._illnesses else None
+        finding = explained_fault(case, fault, self._loss_scaling, earlier)
+        return self._named([finding])
 
     def judge_window(self, window):
         """Findings of all rules for a window."""
-        findings = []
+        if self._told_fault and self._bad_until >= window.step:
+            return []  # of numbers that are none there is nothing to judge
+        self._history = self._history.after(window)
+        findings, before = [], dict(self._states)
         for rule in self._rules:
-            found, state = rule.judge(window, self._states[rule.name])
+            found, state = rule.judge(window, before[rule.name])
             self._states[rule.name] = state
             findings += found
-        return self._named(findings)
+        findings = [f for f in findings if not self._deferred(f, window, before)]
+        findings = [explained(Case(f, window, self._history)) for f in findings]
+        ill = {name for name, state in self._states.items() if _reported(state)}
+        self._illnesses = illness.aged(self._illnesses, ill)
+        spreading = {name for name, state in before.items() if _reported(state)}
+        told, self._illnesses = illness.sift(
+            self._named(findings), self._illnesses, window, spreading
+        )
+        return told
 
     def judge_dropped(self, window, limit):
         """Findings for a finite update that was held back: its norm was over `limit`."""
@@ -72,13 +107,44 @@ class Examiner:
         state = self._states[self._exploding.name]
         findings, state = self._exploding.judge_dropped(window, state, limit)
         self._states[self._exploding.name] = state
-        return self._named(findings)
+        cases = [Case(finding, window, self._history) for finding in findings]
+        return self._named([explained(case) for case in cases])
+
+    def _deferred(self, finding, window, before):
+        """Whether to wait before telling of a vanishing gradient.
+
+        Layers on their way to a finding of their own may be what it vanishes in.
+        """
+        if finding.rule != "vanishing_gradient" or not self._brewing(window):
+            return False
+        # As if it had not been found, so that the next window finds it again.
+        earlier = _reported(before[finding.rule])
+        state = self._states[finding.rule]
+        self._states[finding.rule] = state._replace(reported=earlier)
+        return True
+
+    def _brewing(self, window):
+        for rule in self._rules:
+            if rule.name in ("saturation", "dead_units") and hasattr(rule, "ill"):
+                told = _reported(self._states[rule.name])
+                if rule.ill(window).keys() - told:
+                    return True
+        return False
+
+    def _batch(self, step):
+        if self._epoch_start is None or step <= self._epoch_start:
+            return None
+        return step - self._epoch_start
 
     def _named(self, findings):
         return [
             dataclasses.replace(finding, action=self._actions[finding.rule])
             for finding in findings
         ]
+
+
+def _reported(state):
+    return getattr(state, "reported", frozenset())
 
 
 def _one(rules, kind):

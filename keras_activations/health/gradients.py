@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from typing import NamedTuple
 
 from keras_activations.health.streaks import (
     check_patience,
@@ -42,9 +43,23 @@ class VanishingGradient:
     def _message(self, stats, value):
         size = f"{value:.1e} of the greatest layer's" if value else "exactly 0"
         return (
-            f"its gradient is {size}, so it hardly learns: use ReLU-like "
-            "activations, larger initial weights, normalisation or skip connections."
+            f"its gradient is {size}, so it hardly learns",
+            "use ReLU-like activations, larger initial weights, normalisation or skip "
+            "connections",
         )
+
+
+class Norms(NamedTuple):
+    """What the rule of exploding gradients remembers.
+
+    Attributes:
+        past: norms of all gradients together in the last healthy windows.
+        reported: path of the layer with the greatest share of an explosion that
+            goes on.
+    """
+
+    past: tuple[float, ...] = ()
+    reported: frozenset = frozenset()
 
 
 class ExplodingGradient:
@@ -88,16 +103,17 @@ class ExplodingGradient:
 
     def judge(self, window, state):
         norms = _gradient_norms(window)
-        past, reported = state or ((), False)
+        past, reported = state or Norms()
         if not norms:
-            return [], (past, reported)
+            return [], Norms(past, reported)
         value = math.hypot(*norms.values())
         threshold = self._threshold(past)
         if not value > threshold:
-            return [], ((*past, value)[-self.history :], False)
+            return [], Norms((*past, value)[-self.history :], frozenset())
+        worst = frozenset({max(norms, key=norms.get)})
         if reported:
-            return [], (past, True)
-        return [self._explosion(window, norms, threshold)], (past, True)
+            return [], Norms(past, worst)
+        return [self._explosion(window, norms, threshold)], Norms(past, worst)
 
     def judge_dropped(self, window, state, limit):
         """Judges a window in which an update over `limit` was held back.
@@ -105,10 +121,10 @@ class ExplodingGradient:
         Every such update is a finding; the window does not count as history.
         """
         norms = _gradient_norms(window)
-        past, _ = state or ((), False)
-        if not norms:
-            return [], (past, True)
-        return [self._explosion(window, norms, limit)], (past, True)
+        past, _ = state or Norms()
+        worst = frozenset(norms and {max(norms, key=norms.get)})
+        found = [self._explosion(window, norms, limit)] if norms else []
+        return found, Norms(past, worst)
 
     def _threshold(self, past):
         if len(past) < 3:
@@ -118,13 +134,17 @@ class ExplodingGradient:
 
     def _explosion(self, window, norms, threshold):
         value = math.hypot(*norms.values())
-        message = (
+        seen = (
             f"the gradient norm of all layers together is {value:.1e}, the greatest "
-            f"share of it here, where {threshold:.1e} is the limit: lower the learning "
-            "rate, clip gradients (`global_clipnorm`) or scale the targets."
+            f"share of it here, where {threshold:.1e} is the limit"
+        )
+        advice = (
+            "lower the learning rate, clip gradients (`global_clipnorm`) or scale the "
+            "targets"
         )
         worst = max(norms, key=norms.get)
-        return finding_at(self, window, worst, value, threshold, message)
+        message = f"{seen}: {advice}."
+        return finding_at(self, window, worst, value, threshold, message, advice)
 
 
 def _gradient_norms(window):

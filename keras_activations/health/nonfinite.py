@@ -18,7 +18,7 @@ class NonFinite:
     def judge(self, window, state):
         return [], state
 
-    def judge_fault(self, fault, layer, epoch, between=()):
+    def judge_fault(self, fault, layer, epoch, between=(), batch=None):
         """The finding for the first place in a step that was not finite.
 
         Args:
@@ -27,7 +27,9 @@ class NonFinite:
             epoch: epoch of the step.
             between: for a gradient, paths of the layers between this one and the
                 next whose gradient was finite.
+            batch: number of the batch within the epoch, from 1, where it is known.
         """
+        seen, advice = _message(fault, between, batch, epoch)
         return Finding(
             step=fault.step,
             epoch=epoch,
@@ -36,11 +38,12 @@ class NonFinite:
             value=float(fault.nan_count + fault.inf_count),
             threshold=0.0,
             action="",
-            message=_message(fault, between),
+            message=f"{seen}{advice}.",
+            medicine=advice,
         )
 
 
-def _message(fault, between):
+def _message(fault, between, batch, epoch):
     kinds = [("NaN", fault.nan_count), ("infinite", fault.inf_count)]
     what = " and ".join(f"{count} {kind}" for kind, count in kinds if count)
     place = {
@@ -53,9 +56,10 @@ def _message(fault, between):
         f"{place} {what} value{'s' if fault.nan_count + fault.inf_count != 1 else ''}"
     )
     if fault.batch_count:
+        which = f" (number {batch} of epoch {epoch + 1})" if batch else ""
         return (
-            f"{text}, and the batch itself already holds {fault.batch_count}: look "
-            "for missing values in the data."
+            f"{text}, and the batch itself{which} already holds {fault.batch_count}: ",
+            "look for missing values in the data",
         )
     if fault.where == "gradient":
         if between:
@@ -67,16 +71,18 @@ def _message(fault, between):
             if inner:
                 text += f" (look at {', '.join(inner)})"
         return (
-            f"{text}; look there for a square root, logarithm or division at 0, "
-            "and add a small constant to it."
+            f"{text}; ",
+            "look there for a square root, logarithm or division at 0, and add a small "
+            "constant to it",
         )
     if fault.where == "loss":
         return (
-            f"{text}: look for the logarithm of 0 or targets that are not finite, "
-            "and let the loss take logits."
+            f"{text}: ",
+            "look for the logarithm of 0 or targets that are not finite, and let the "
+            "loss take logits",
         )
     return (
-        f"{text}, the first place in the step that is not finite: lower the learning "
-        "rate, scale the inputs, or look for an overflow, a logarithm or a division "
-        "by 0 in this layer."
+        f"{text}, the first place in the step that is not finite: ",
+        "lower the learning rate, scale the inputs, or look for an overflow, a logarithm "
+        "or a division by 0 in this layer",
     )

@@ -6,9 +6,8 @@ from keras_activations.health.streaks import (
     Streaks,
     check_patience,
     check_share,
-    new_findings,
+    found,
     report,
-    still_reported,
 )
 
 
@@ -35,19 +34,24 @@ class Saturation:
         return {"saturated share": self.threshold, "windows": self.patience}
 
     def judge(self, window, state):
-        shares = {
-            path: stats.saturation
-            for path, stats in window.layers.items()
-            if stats.saturation is not None and not stats.is_output
-        }
+        shares = _saturated(window)
         too_much, message = self.threshold, self._message
         return report(self, window, state, shares, too_much.__lt__, too_much, message)
+
+    def ill(self, window):
+        """The layers ill in this window, for however long: dict of path to share."""
+        return {
+            p: share
+            for p, share in _saturated(window).items()
+            if share > self.threshold
+        }
 
     def _message(self, stats, value):
         return (
             f"{value:.0%} of the outputs are saturated, so almost no gradient passes "
-            f"the {stats.activation}: scale the inputs, start from smaller weights, "
-            "normalise before this layer or lower the learning rate."
+            f"the {stats.activation}",
+            "scale the inputs, start from smaller weights, normalise before this layer "
+            "or lower the learning rate",
         )
 
 
@@ -80,15 +84,39 @@ class DeadUnits:
         }
         shares = {p: float(np.mean(n >= self.patience)) for p, n in lengths.items()}
         ill = {path: share for path, share in shares.items() if share > self.threshold}
-        findings = new_findings(
-            self, window, ill, reported, self.threshold, self._message
+        findings, reported = found(
+            self,
+            window,
+            ill,
+            set(ill),
+            reported,
+            lengths,
+            self.threshold,
+            self._message,
         )
-        reported = still_reported(reported, ill, lengths)
         return findings, Streaks(streaks | lengths, reported)
+
+    def ill(self, window):
+        """The layers ill in this window, for however long: dict of path to share."""
+        shares = {
+            path: float(np.mean(stats.dead))
+            for path, stats in window.layers.items()
+            if stats.dead is not None
+        }
+        return {path: share for path, share in shares.items() if share > self.threshold}
 
     def _message(self, stats, value):
         return (
             f"{value:.0%} of its {stats.units} units have been at zero for every input "
-            "and no longer learn: lower the learning rate, check for large negative "
-            "biases, or use an activation that is not flat there."
+            "and no longer learn",
+            "lower the learning rate, check for large negative biases, or use an "
+            "activation that is not flat there",
         )
+
+
+def _saturated(window):
+    return {
+        path: stats.saturation
+        for path, stats in window.layers.items()
+        if stats.saturation is not None and not stats.is_output
+    }

@@ -24,37 +24,51 @@ def report(rule, window, state, values, is_ill, threshold, message):
         values: dict of layer path to what was measured; a layer that was not measured
             in this window has neither recovered nor grown worse.
         is_ill: callable `(value) -> bool`.
-        message: callable `(stats, value) -> str`.
+        message: callable `(stats, value)` that gives what is seen, and advice.
     """
     streaks, reported = state or Streaks({}, frozenset())
     lengths = {path: n for path, n in streaks.items() if path not in values}
     ill = {path: value for path, value in values.items() if is_ill(value)}
     lengths |= {path: streaks.get(path, 0) + 1 for path in ill}
-    due = {path: v for path, v in ill.items() if lengths[path] >= rule.patience}
-    findings = new_findings(rule, window, due, reported, threshold, message)
-    return findings, Streaks(lengths, still_reported(reported, due, values))
+    due = {path for path in ill if lengths[path] >= rule.patience}
+    findings, reported = found(
+        rule, window, ill, due, reported, values, threshold, message
+    )
+    return findings, Streaks(lengths, reported)
 
 
-def still_reported(reported, ill, measured):
-    """The layers that are ill, and those reported before and not measured since."""
-    return frozenset(ill) | {path for path in reported if path not in measured}
+def found(rule, window, ill, due, reported, measured, threshold, message):
+    """At most one finding, and the layers reported after it.
 
+    The finding is for the first ill layer, naming the others: as soon as one of them
+    has been ill for long enough the ones before it are no longer waited for, for it
+    may be ill because of them.
 
-def new_findings(rule, window, ill, reported, threshold, message):
-    """At most one finding: for the first layer not reported yet, naming the others."""
+    Args:
+        ill: dict of path to value of the layers ill in this window, in order.
+        due: those of them that have been ill for long enough.
+        reported: paths reported before.
+        measured: paths that were measured in this window.
+    """
+    # Not measured is neither well nor ill.
+    reported = frozenset(
+        path for path in reported if path in ill or path not in measured
+    )
+    if not due - reported:
+        return [], reported
     new = [path for path in ill if path not in reported]
-    if not new:
-        return []
-    root = new[0]
-    text = message(window.layers[root], ill[root])
+    seen, advice = message(window.layers[new[0]], ill[new[0]])
+    text = f"{seen}: {advice}"
     if len(new) > 1:
         others = "one more layer" if len(new) == 2 else f"{len(new) - 1} more layers"
-        names = ", ".join(new[1:4]) + (", ..." if len(new) > 4 else ".")
-        text = f"{text.rstrip('.')}; the same holds for {others}: {names}"
-    return [finding_at(rule, window, root, ill[root], threshold, text)]
+        names = ", ".join(new[1:4]) + (", ..." if len(new) > 4 else "")
+        text = f"{text}; the same holds for {others}: {names}"
+    text += "" if text.endswith(".") else "."
+    finding = finding_at(rule, window, new[0], ill[new[0]], threshold, text, advice)
+    return [finding], reported | frozenset(ill)
 
 
-def finding_at(rule, window, layer, value, threshold, message):
+def finding_at(rule, window, layer, value, threshold, message, medicine):
     """A finding in this window; the action is filled in by the examiner."""
     return Finding(
         step=window.step,
@@ -65,6 +79,7 @@ def finding_at(rule, window, layer, value, threshold, message):
         threshold=float(threshold),
         action="",
         message=message,
+        medicine=medicine,
     )
 
 

@@ -1,0 +1,130 @@
+"""The probable cause of a finding, among those that the data can tell apart."""
+
+import dataclasses
+
+from keras_activations.health import suspects
+
+MEDICINES = {
+    "unscaled_inputs": "scale them to mean 0 and deviation 1 (`keras.layers.Normalization`)",
+    "unscaled_targets": (
+        "scale them to mean 0 and deviation 1, or clip gradients (`global_clipnorm`)"
+    ),
+    "large_weights": "start from smaller weights (`glorot_uniform`, `he_normal`)",
+    "small_weights": (
+        "start from larger weights (`glorot_uniform`, `he_normal`), normalise between "
+        "the layers, or add skip connections"
+    ),
+    "learning_rate": "lower it tenfold, warm it up, or clip gradients (`global_clipnorm`)",
+    "dead_bias": "start them at 0",
+    "bad_data": "look for missing values in the data",
+    "overflow": "keep this layer in float32, or bound what comes into it",
+}
+
+# From the start: no update has been made yet.
+_AT_START = (suspects.unscaled_inputs, suspects.large_weights)
+_LATER = (
+    suspects.unscaled_inputs,
+    suspects.unscaled_targets,
+    suspects.large_weights,
+)
+
+
+def explained(case):
+    """The finding of a case with its cause and medicine, as far as they can be told.
+
+    Args:
+        case: a `suspects.Case`.
+    """
+    suspicion = _SEARCHES[case.finding.rule](case)
+    if suspicion is None:
+        return case.finding
+    return with_cause(case.finding, suspicion.cause, suspicion.evidence)
+
+
+def explained_fault(case, fault, loss_scaling, earlier):
+    """The same for a step that was not finite.
+
+    Args:
+        case: a `suspects.Case`.
+        fault: the `Fault`.
+        loss_scaling: bool, gradients are scaled.
+        earlier: the `Finding` of an illness that goes on, or None.
+    """
+    finding = case.finding
+    if fault.batch_count:
+        return dataclasses.replace(finding, cause="bad_data")
+    if loss_scaling and fault.where == "gradient":
+        return with_cause(finding, "overflow", "the scaled gradient leaves its dtype")
+    if earlier is not None and earlier.cause != "unknown":
+        evidence = f"what {earlier.layer} has had since step {earlier.step}"
+        return with_cause(finding, earlier.cause, f"it is {evidence}")
+    suspicion = _SEARCHES["nonfinite"](case)
+    if suspicion is not None:
+        return with_cause(finding, suspicion.cause, suspicion.evidence)
+    if fault.where == "gradient":
+        return dataclasses.replace(finding, cause="bad_gradient")
+    if fault.where == "output" and fault.inf_count and not fault.nan_count:
+        evidence = "a number too great for its dtype"
+        return with_cause(finding, "overflow", evidence)
+    return finding
+
+
+def with_cause(finding, cause, evidence):
+    """The finding with this cause; its general advice gives way to the medicine.
+
+    Args:
+        finding: a `Finding` whose message ends in, or holds, its medicine.
+        cause: one of `finding.CAUSES`.
+        evidence: a clause that says what speaks for it.
+    """
+    medicine = MEDICINES[cause]
+    advice = f"probably {evidence}, so {medicine}"
+    message = finding.message
+    if finding.medicine and finding.medicine in message:
+        message = message.replace(finding.medicine, advice, 1)
+    else:
+        message = f"{message.rstrip('.')}; {advice}."
+    return dataclasses.replace(finding, cause=cause, medicine=medicine, message=message)
+
+
+def _saturation(case):
+    if _ill_from_start(case, "saturation", 0.25):
+        return _heaviest(case, _AT_START)
+    return _heaviest(case, _LATER) or suspects.learning_rate(case)
+
+
+def _dead_units(case):
+    if _ill_from_start(case, "dead", 0.25):
+        return suspects.dead_bias(case) or _heaviest(case, _AT_START)
+    return _heaviest(case, _LATER) or suspects.learning_rate(case)
+
+
+def _vanishing(case):
+    return suspects.small_weights(case) or _heaviest(case, _AT_START)
+
+
+def _exploding(case):
+    return _heaviest(case, _LATER) or suspects.learning_rate(case)
+
+
+_SEARCHES = {
+    "nonfinite": _exploding,
+    "saturation": _saturation,
+    "dead_units": _dead_units,
+    "vanishing_gradient": _vanishing,
+    "exploding_gradient": _exploding,
+}
+
+
+def _heaviest(case, which):
+    found = [suspicion for suspect in which if (suspicion := suspect(case))]
+    return max(found, key=lambda suspicion: suspicion.weight, default=None)
+
+
+def _ill_from_start(case, measure, least):
+    stats = case.history.initial(case.finding.layer)
+    if stats is None:
+        return False
+    if measure == "saturation":
+        return (stats.saturation or 0.0) > least
+    return bool(stats.units) and (stats.dead_units or 0) / stats.units > least

@@ -1,0 +1,115 @@
+"""How large weights and their updates are beside what the usual initialisers give."""
+
+import math
+
+# Of embeddings each row is used alone, so that no fan-in says what is usual.
+_NO_KERNELS = ("bias", "embeddings", "gamma", "beta")
+
+
+def is_kernel(weight):
+    """Whether a weight multiplies what comes in: not a bias, a gain or a table.
+
+    Args:
+        weight: a `WeightStats`.
+    """
+    name = weight.path.rsplit("/", 1)[-1]
+    return len(weight.shape) > 1 and not any(part in name for part in _NO_KERNELS)
+
+
+def kernels(stats):
+    """The weights of a layer that are kernels, as a list of `WeightStats`."""
+    return [weight for weight in stats.weights if is_kernel(weight)]
+
+
+def biases(stats):
+    """The vectors of a layer that also has a kernel: its biases."""
+    own = kernels(stats)
+    return [w for w in stats.weights if len(w.shape) == 1] if own else []
+
+
+def fan_in(weight):
+    """How many inputs a unit adds up.
+
+    Example:
+
+    >>> from keras_activations.telemetry.stats import WeightStats
+    >>> fan_in(WeightStats("conv/kernel", shape=(3, 3, 16, 32)))
+    144
+    """
+    shape = weight.shape
+    if weight.path.endswith("depthwise_kernel"):
+        return math.prod(shape[:-2])
+    # (model, heads, head) of an attention, where Conv1D has (short kernel, in, out).
+    if len(shape) == 3 and shape[0] > shape[1]:
+        return shape[0]
+    return math.prod(shape[:-1])
+
+
+def rms(weight):
+    """Root mean square of the entries after the window's last sample, or None."""
+    if weight.weight_norm is None or not weight.shape:
+        return None
+    return weight.weight_norm / math.sqrt(max(math.prod(weight.shape), 1))
+
+
+def rms_before(weight):
+    """The same before the last sampled update, taken to stand at right angles."""
+    after = rms(weight)
+    if after is None or weight.update_ratio is None:
+        return after
+    return after / math.hypot(1.0, weight.update_ratio)
+
+
+def excess(weight):
+    """Size before the last update, in units of He's initialiser, the largest usual one.
+
+    `rms * sqrt(fan_in / 2)`: at 1, a ReLU layer hands on the scale that comes in.
+    None where it is not known.
+
+    Example:
+
+    >>> from keras_activations.telemetry.stats import WeightStats
+    >>> excess(WeightStats("kernel", weight_norm=80.0, shape=(50, 50)))
+    8.0
+    """
+    size = rms_before(weight)
+    return None if size is None else size * math.sqrt(fan_in(weight) / 2)
+
+
+def lack(weight):
+    """Glorot's initialiser, the smallest usual one, in units of the size before the
+    last update: above 1 the weight is smaller than usual. None where not known."""
+    size = rms_before(weight)
+    if size is None:
+        return None
+    receptive = math.prod(weight.shape[:-2])
+    fans = (weight.shape[-2] + weight.shape[-1]) * receptive
+    return math.sqrt(2 / fans) / size if size > 0 else math.inf
+
+
+def stride(weight):
+    """Size of the last sampled update, in units of He's initialiser.
+
+    At 1, a single update changes what the layer computes as much as to draw its
+    weights anew would. None where it is not known.
+    """
+    size = excess(weight)
+    if size is None or weight.update_ratio is None:
+        return None
+    return size * weight.update_ratio
+
+
+def arriving(stats):
+    """Root mean square of what comes into a layer, as its gradients tell, or None.
+
+    The gradient of a kernel is the input times that of the bias, summed over the
+    batch: their norms differ by the input's norm.
+    """
+    own, bias = kernels(stats), biases(stats)
+    if len(own) != 1 or len(bias) != 1:
+        return None
+    norms = own[0].gradient_norm, bias[0].gradient_norm
+    # A bias before a normalisation gets a gradient of rounding errors only.
+    if None in norms or not norms[1] > 1e-6 * norms[0] or math.isinf(norms[0]):
+        return None
+    return norms[0] / norms[1] / math.sqrt(fan_in(own[0]))
