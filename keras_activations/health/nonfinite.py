@@ -56,9 +56,9 @@ def _message(fault, between, batch, epoch):
         f"{place} {what} value{'s' if fault.nan_count + fault.inf_count != 1 else ''}"
     )
     if fault.batch_count:
-        which = f" (number {batch} of epoch {epoch + 1})" if batch else ""
+        which = f" (batch {batch} of epoch {epoch + 1})" if batch else ""
         return (
-            f"{text}, and the batch itself{which} already holds {fault.batch_count}: ",
+            f"{text}, and the batch itself already holds {fault.batch_count}{which}: ",
             "look for missing values in the data",
         )
     if fault.where == "gradient":

@@ -1,5 +1,7 @@
 """Made-up windows for a rule to judge."""
 
+import math
+
 import numpy as np
 
 from keras_activations.telemetry.stats import LayerStats, WeightStats, Window
@@ -42,3 +44,39 @@ def assert_one_sentence(finding, *advice):
     assert "\n" not in message
     for words in advice:
         assert words in message
+
+
+def network(*layers, inputs=None, targets=None, step=1):
+    """A window of `kernel(...)` layers, and what its batches hold."""
+    return Window(
+        step, 0, 1, {s.path: s for s in layers}, inputs=inputs, targets=targets
+    )
+
+
+def kernel(path, size=0.7, shape=(50, 50), update=1e-3, bias=0.0, grads=(), **more):
+    """A layer with a kernel and a bias.
+
+    Args:
+        size: of the kernel, 1 being what He's initialiser gives.
+        update: the kernel's `update_ratio`.
+        bias: root mean square of the bias.
+        grads: gradient norms of kernel and bias; when empty those of inputs of size 1.
+    """
+    grads = grads or (math.sqrt(math.prod(shape[:-1])), 1.0)
+    before = size * math.sqrt(2 / math.prod(shape[:-1]) * math.prod(shape))
+    weights = (
+        WeightStats(
+            f"{path}/kernel",
+            grads[0],
+            weight_norm=before * math.hypot(1, update),
+            update_ratio=update,
+            shape=shape,
+        ),
+        WeightStats(
+            f"{path}/bias",
+            grads[1],
+            weight_norm=bias * math.sqrt(shape[-1]),
+            shape=shape[-1:],
+        ),
+    )
+    return LayerStats(path, weights=weights, **more)
