@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from keras_activations.health.norms import total_norm
 from keras_activations.health.weights import excess, kernels, stride
 from keras_activations.telemetry.stats import Window
 
@@ -27,7 +28,7 @@ class History:
 
     def after(self, window):
         """The history with one window more."""
-        norm = gradient_norm(window)
+        norm = total_norm(window)
         norms = self.norms
         if norm is not None:
             norms = (norm, norm) if norms is None else (norms[0], max(norms[1], norm))
@@ -42,13 +43,6 @@ class History:
     def initial(self, path):
         """The `LayerStats` of a layer in the first window, or None."""
         return None if self.first is None else self.first.layers.get(path)
-
-
-def gradient_norm(window):
-    """Norm of all gradients of a window together, or None where there are none."""
-    norms = [stats.gradient_norm for stats in window.layers.values()]
-    known = [norm for norm in norms if norm is not None]
-    return math.hypot(*known) if known else None
 
 
 def _greatest(known, window, measure):

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from keras_activations.health import anatomy, weights
 from keras_activations.health.finding import Finding
-from keras_activations.health.history import History, gradient_norm
+from keras_activations.health.history import History
+from keras_activations.health.norms import total_norm
 from keras_activations.telemetry.stats import Window
 
 # Root mean square of inputs that a layer with usual weights is not made for.
@@ -163,7 +164,7 @@ def learning_rate(case):
 def _leap(case):
     """Gradients since the last window far above those of the first."""
     norms, window = case.history.norms, case.window
-    now = gradient_norm(window) if window is not None else None
+    now = total_norm(window) if window is not None else None
     if norms is None or now is None or not now > 100 * max(norms[0], 1e-3):
         return None
     evidence = (

@@ -99,6 +99,12 @@ def stride(weight):
     return size * weight.update_ratio
 
 
+def longest_stride(stats):
+    """The greatest `stride` of a layer's kernels; 0 where none is known."""
+    strides = [stride(weight) for weight in kernels(stats)]
+    return max((s for s in strides if s is not None and s < math.inf), default=0.0)
+
+
 def arriving(stats):
     """Root mean square of what comes into a layer, as its gradients tell, or None.
 

@@ -1,0 +1,43 @@
+"""The rule on vanishing gradients."""
+
+import math
+
+from keras_activations.health.norms import gradient_norms
+from keras_activations.health.streaks import check_patience, check_share, report
+
+
+class VanishingGradient:
+    """A layer's gradient is lost beside that of the layer with the greatest one.
+
+    Args:
+        ratio: float in (0, 1), the layer's gradient norm over the greatest of all
+            layers below which it is lost. Defaults to 1e-4.
+        patience: int >= 1, consecutive windows before it is a finding.
+            Defaults to 3.
+    """
+
+    name = "vanishing_gradient"
+
+    def __init__(self, ratio=1e-4, patience=3):
+        self.ratio = check_share("ratio", ratio)
+        self.patience = check_patience(patience)
+
+    def thresholds(self):
+        return {"gradient ratio": self.ratio, "windows": self.patience}
+
+    def judge(self, window, state):
+        norms = gradient_norms(window)
+        greatest = max(norms.values(), default=0.0)
+        ratios = {}
+        if greatest > 0 and math.isfinite(greatest):
+            ratios = {path: norm / greatest for path, norm in norms.items()}
+        lost, message = self.ratio, self._message
+        return report(self, window, state, ratios, lost.__gt__, lost, message)
+
+    def _message(self, stats, value):
+        size = f"{value:.1e} of the greatest layer's" if value else "exactly 0"
+        return (
+            f"its gradient is {size}, so it hardly learns",
+            "use ReLU-like activations, larger initial weights, normalisation or skip "
+            "connections",
+        )
