@@ -35,6 +35,8 @@ def explained(case):
     Args:
         case: a `suspects.Case`.
     """
+    if _out_of_reach(case):
+        return dataclasses.replace(case.finding, cause="unscaled_targets")
     suspicion = _SEARCHES[case.finding.rule](case)
     if suspicion is None:
         return case.finding
@@ -96,7 +98,11 @@ def _saturation(case):
 def _dead_units(case):
     if _ill_from_start(case, "dead", 0.25):
         return suspects.dead_bias(case) or _heaviest(case, _AT_START)
-    return _heaviest(case, _LATER) or suspects.learning_rate(case)
+    return (
+        suspects.small_weights(case)
+        or _heaviest(case, _LATER)
+        or suspects.learning_rate(case)
+    )
 
 
 def _vanishing(case):
@@ -114,6 +120,14 @@ _SEARCHES = {
     "vanishing_gradient": _vanishing,
     "exploding_gradient": _exploding,
 }
+
+
+def _out_of_reach(case):
+    """Only targets out of reach make an output saturated; the rule says so itself."""
+    if case.finding.rule != "saturation" or case.window is None:
+        return False
+    stats = case.window.layers.get(case.finding.layer)
+    return stats is not None and stats.is_output
 
 
 def _heaviest(case, which):

@@ -29,7 +29,8 @@ class Examiner:
         self._loss_scaling = loss_scaling
         self._states: dict[str, Any] = {rule.name: None for rule in rules}
         self._history = History()
-        self._illnesses = ()
+        self._illnesses: tuple = ()
+        self._ill_for: dict[str, int] = {}
         self._bad_until = 0
         self._overflows = 0
         self._told_fault = False
@@ -85,14 +86,16 @@ class Examiner:
         if self._told_fault and self._bad_until >= window.step:
             return []  # of numbers that are none there is nothing to judge
         self._history = self._history.after(window)
+        self._note_ill(window)
         findings, before = [], dict(self._states)
         for rule in self._rules:
             found, state = rule.judge(window, before[rule.name])
             self._states[rule.name] = state
             findings += found
-        findings = [f for f in findings if not self._deferred(f, window, before)]
+        findings = [f for f in findings if not self._deferred(f, before)]
         findings = [explained(Case(f, window, self._history)) for f in findings]
         ill = {name for name, state in self._states.items() if _reported(state)}
+        ill |= set(self._ill_for)
         self._illnesses = illness.aged(self._illnesses, ill)
         spreading = {name for name, state in before.items() if _reported(state)}
         told, self._illnesses = illness.sift(
@@ -110,26 +113,32 @@ class Examiner:
         cases = [Case(finding, window, self._history) for finding in findings]
         return self._named([explained(case) for case in cases])
 
-    def _deferred(self, finding, window, before):
+    def _deferred(self, finding, before):
         """Whether to wait before telling of a vanishing gradient.
 
-        Layers on their way to a finding of their own may be what it vanishes in.
+        Layers on their way to a finding of their own may be what it vanishes in,
+        unless it vanished before they fell ill.
         """
-        if finding.rule != "vanishing_gradient" or not self._brewing(window):
+        name = finding.rule
+        if name != "vanishing_gradient":
+            return False
+        told = {other for other, state in self._states.items() if _reported(state)}
+        brewing = {"saturation", "dead_units"} - told
+        since = self._ill_for.get(name, 0)
+        if not any(self._ill_for.get(other, 0) >= max(since, 1) for other in brewing):
             return False
         # As if it had not been found, so that the next window finds it again.
-        earlier = _reported(before[finding.rule])
-        state = self._states[finding.rule]
-        self._states[finding.rule] = state._replace(reported=earlier)
+        earlier = _reported(before[name])
+        self._states[name] = self._states[name]._replace(reported=earlier)
         return True
 
-    def _brewing(self, window):
-        for rule in self._rules:
-            if rule.name in ("saturation", "dead_units") and hasattr(rule, "ill"):
-                told = _reported(self._states[rule.name])
-                if rule.ill(window).keys() - told:
-                    return True
-        return False
+    def _note_ill(self, window):
+        """For how many windows running each rule has had an ill layer."""
+        self._ill_for = {
+            rule.name: self._ill_for.get(rule.name, 0) + 1
+            for rule in self._rules
+            if hasattr(rule, "ill") and rule.ill(window)
+        }
 
     def _batch(self, step):
         if self._epoch_start is None or step <= self._epoch_start:

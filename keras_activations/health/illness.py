@@ -52,13 +52,15 @@ class Illness:
         """Whether a finding is of this illness, and need not be told.
 
         An action that does something to the run is not held back by one that does
-        not.
+        not; and where it did something, a relapse is told at once.
 
         Args:
             finding: a `Finding`.
             spreading: names of the rules by which layers were ill already.
         """
-        if finding.rule in self.rules & spreading:
+        if finding.rule in self.rules and (
+            finding.rule in spreading or finding.action in _MILD
+        ):
             return True
         if finding.action not in _MILD and finding.action != self.root.action:
             return False

@@ -7,10 +7,11 @@ first ill layer in execution order, and again only after that layer has recovere
 
 import difflib
 
+from keras_activations.health.dead import DeadUnits
 from keras_activations.health.exploding import ExplodingGradient
 from keras_activations.health.finding import RULES
 from keras_activations.health.nonfinite import NonFinite
-from keras_activations.health.outputs import DeadUnits, Saturation
+from keras_activations.health.saturation import Saturation
 from keras_activations.health.vanishing import VanishingGradient
 
 __all__ = [

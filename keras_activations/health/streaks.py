@@ -13,31 +13,29 @@ class Streaks(NamedTuple):
         reported: paths of the layers that a finding has been given for.
     """
 
-    ill: dict
-    reported: frozenset
+    ill: dict = {}
+    reported: frozenset = frozenset()
 
 
-def report(rule, window, state, values, is_ill, threshold, message):
-    """Findings for layers ill in `rule.patience` windows running, and the new state.
+def report(rule, window, state, measured, ill, message):
+    """Findings for layers ill in enough windows running, and the new state.
 
     Args:
-        values: dict of layer path to what was measured; a layer that was not measured
-            in this window has neither recovered nor grown worse.
-        is_ill: callable `(value) -> bool`.
+        rule: has a `threshold` and a method `windows_needed(value)`.
+        measured: paths measured in this window; a layer that was not has neither
+            recovered nor grown worse.
+        ill: dict of path to value of the layers ill in this window, in order.
         message: callable `(stats, value)` that gives what is seen, and advice.
     """
-    streaks, reported = state or Streaks({}, frozenset())
-    lengths = {path: n for path, n in streaks.items() if path not in values}
-    ill = {path: value for path, value in values.items() if is_ill(value)}
+    streaks, reported = state or Streaks()
+    lengths = {path: n for path, n in streaks.items() if path not in measured}
     lengths |= {path: streaks.get(path, 0) + 1 for path in ill}
-    due = {path for path in ill if lengths[path] >= rule.patience}
-    findings, reported = found(
-        rule, window, ill, due, reported, values, threshold, message
-    )
+    due = {p for p, value in ill.items() if lengths[p] >= rule.windows_needed(value)}
+    findings, reported = found(rule, window, ill, due, reported, measured, message)
     return findings, Streaks(lengths, reported)
 
 
-def found(rule, window, ill, due, reported, measured, threshold, message):
+def found(rule, window, ill, due, reported, measured, message):
     """At most one finding, and the layers reported after it.
 
     The finding is for the first ill layer, naming the others: as soon as one of them
@@ -64,7 +62,9 @@ def found(rule, window, ill, due, reported, measured, threshold, message):
         names = ", ".join(new[1:4]) + (", ..." if len(new) > 4 else "")
         text = f"{text}; the same holds for {others}: {names}"
     text += "" if text.endswith(".") else "."
-    finding = finding_at(rule, window, new[0], ill[new[0]], threshold, text, advice)
+    finding = finding_at(
+        rule, window, new[0], ill[new[0]], rule.threshold, text, advice
+    )
     return [finding], reported | frozenset(ill)
 
 

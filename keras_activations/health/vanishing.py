@@ -25,14 +25,22 @@ class VanishingGradient:
     def thresholds(self):
         return {"gradient ratio": self.ratio, "windows": self.patience}
 
+    @property
+    def threshold(self):
+        return self.ratio
+
     def judge(self, window, state):
-        norms = gradient_norms(window)
-        greatest = max(norms.values(), default=0.0)
-        ratios = {}
-        if greatest > 0 and math.isfinite(greatest):
-            ratios = {path: norm / greatest for path, norm in norms.items()}
-        lost, message = self.ratio, self._message
-        return report(self, window, state, ratios, lost.__gt__, lost, message)
+        ratios, ill = _ratios(window), self.ill(window)
+        return report(self, window, state, ratios, ill, self._message)
+
+    def ill(self, window):
+        """The layers ill in this window, for however long: dict of path to ratio."""
+        ratios = _ratios(window)
+        return {path: ratio for path, ratio in ratios.items() if ratio < self.ratio}
+
+    def windows_needed(self, ratio):
+        """How many windows running make a finding of this ratio."""
+        return self.patience
 
     def _message(self, stats, value):
         size = f"{value:.1e} of the greatest layer's" if value else "exactly 0"
@@ -41,3 +49,11 @@ class VanishingGradient:
             "use ReLU-like activations, larger initial weights, normalisation or skip "
             "connections",
         )
+
+
+def _ratios(window):
+    norms = gradient_norms(window)
+    greatest = max(norms.values(), default=0.0)
+    if not 0 < greatest < math.inf:
+        return {}
+    return {path: norm / greatest for path, norm in norms.items()}

@@ -92,6 +92,7 @@ def layer_stats(reading, totals):
             path=entry.path,
             activation=entry.activation,
             is_output=entry.is_output,
+            limits=_limits(entry.region),
             units=entry.units,
             nan_count=int(nan_count),
             inf_count=int(inf_count),
@@ -127,6 +128,13 @@ def _mean_and_std(moments):
     with np.errstate(over="ignore", invalid="ignore"):  # float64 near its greatest
         between = max(moments["squared_means"] - count * mean * mean, 0.0)
     return float(mean), math.sqrt((moments["centred_squares"] + between) / count)
+
+
+def _limits(region):
+    if region is None or not region.elementwise:
+        return None
+    limits = region.lower, region.upper
+    return limits if all(map(math.isfinite, limits)) else None
 
 
 def _distributions(reading):

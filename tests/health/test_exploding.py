@@ -1,4 +1,4 @@
-"""Vanishing and exploding gradients, judged in made-up windows."""
+"""Exploding gradients, judged in made-up windows."""
 
 import math
 
@@ -6,44 +6,7 @@ import pytest
 
 from keras_activations.health import rules
 from keras_activations.telemetry.stats import LayerStats, WeightStats
-from tests.health.windows import assert_one_sentence, norms, run, window
-
-# Vanishing gradients
-
-
-def test_vanishing_gradient_is_held_against_the_greatest():
-    rule = rules.VanishingGradient(ratio=1e-3, patience=1)
-    layers, [finding] = run(rule, [norms(a=5e-4, b=2e-3, c=1.0)])
-    assert layers == [["a"]]
-    assert (finding.rule, finding.value) == ("vanishing_gradient", pytest.approx(5e-4))
-    assert finding.threshold == 1e-3
-    assert_one_sentence(finding, "5.0e-04", "skip connections")
-
-
-@pytest.mark.parametrize(
-    "gradients",
-    [
-        {"a": 1e-9},  # nothing to compare with but itself
-        {"a": 1e-9, "b": 1e-9},
-        {"a": 0.0, "b": 0.0},
-        {"a": 1e-3, "b": 1.0},  # the threshold itself is fine
-        {"a": 1.0, "b": math.inf},
-        {"a": 1.0, "b": None},
-        {},
-    ],
-)
-def test_no_vanishing_gradient(gradients):
-    rule = rules.VanishingGradient(ratio=1e-3, patience=1)
-    assert run(rule, [norms(**gradients)])[0] == [[]]
-
-
-def test_vanishing_gradient_patience_and_recovery():
-    ill, well = norms(a=0.0, b=1.0), norms(a=0.5, b=1.0)
-    layers, _ = run(rules.VanishingGradient(patience=2), [ill] * 3 + [well] + [ill] * 3)
-    assert [i for i, found in enumerate(layers) if found] == [1, 5]
-
-
-# Exploding gradients
+from tests.health.windows import assert_one_sentence, kernel, norms, run, window
 
 
 def explosions(rule, history):
@@ -118,4 +81,21 @@ def test_gradients_that_are_not_finite_are_another_rules():
     sick = WeightStats("a/kernel", 1e9, gradient_nan_count=1)
     layers = [LayerStats("a", weights=(sick,)), *norms(b=1e-9, c=1.0)]
     assert run(rules.ExplodingGradient(), [layers])[0] == [[]]
-    assert run(rules.VanishingGradient(patience=1), [layers])[0] == [["b"]]
+
+
+@pytest.mark.parametrize(("update", "found"), [(1.4, []), (1.5, ["b"]), (1e6, ["b"])])
+def test_an_update_that_overwrites_the_weights_is_an_explosion_at_once(update, found):
+    # The kernels have 0.7 times the size that He gives: 1 / 0.7 of it is the limit.
+    layers = [kernel("a"), kernel("b", update=update)]
+    assert run(rules.ExplodingGradient(), [layers])[0] == [found]
+
+
+def test_the_update_is_held_against_usual_weights_not_against_these():
+    tiny = kernel("a", size=1e-6, update=100.0)
+    assert run(rules.ExplodingGradient(), [[tiny]])[0] == [[]]
+
+
+def test_what_an_update_is_called():
+    _, [finding] = run(rules.ExplodingGradient(), [[kernel("a", update=10.0)]])
+    assert (finding.value, finding.threshold) == (pytest.approx(7.0), 1.0)
+    assert_one_sentence(finding, "by 7 times their usual size", "learning rate")

@@ -48,19 +48,24 @@ def test_gradients_that_vanish_in_an_ill_layer_are_its_illness(ill):
     assert finding.rule in ("saturation", "dead_units")
 
 
+HASTY = [rules.Saturation(patience=4), rules.VanishingGradient(patience=2)]
+BOTH = [flat("a", 1e-9), *norms(b=1.0)]
+LOST = [flat("a", 1e-9, share=0.1), *norms(b=1.0)]
+
+
 def test_they_wait_for_a_layer_that_is_falling_ill():
-    # The gradient vanished first; it is not told of while saturation is on its way.
-    early = [flat("a", 1e-9, share=0.1), *norms(b=1.0)]
-    late = [flat("a", 1e-9), *norms(b=1.0)]
-    told, _ = run([early, early, late, late, late, late])
-    assert [found for found in told if found] == [[("saturation", "a")]]
+    told, _ = run([BOTH] * 7, HASTY)
+    assert told == [[], [], [], [("saturation", "a")], [], [], []]
 
 
 def test_they_are_told_when_that_layer_recovers():
-    early = [flat("a", 1e-9, share=0.1), *norms(b=1.0)]
-    passing = [flat("a", 1e-9), *norms(b=1.0)]
-    told, _ = run([early, early, passing, early])
-    assert told == [[], [], [], [("vanishing_gradient", "a")]]
+    told, _ = run([BOTH, BOTH, LOST, LOST], HASTY)
+    assert told == [[], [], [("vanishing_gradient", "a")], []]
+
+
+def test_they_do_not_wait_for_a_layer_that_fell_ill_later():
+    told, _ = run([LOST, BOTH, BOTH], HASTY)
+    assert told == [[], [("vanishing_gradient", "a")], []]
 
 
 def test_a_vanishing_gradient_alone_is_told():
@@ -83,7 +88,16 @@ def test_the_root_is_the_first_ill_layer_although_it_fell_ill_later():
 
 def test_after_recovery_it_is_told_again():
     ill, well = [flat("a")], [flat("a", share=0.1)]
-    told, _ = run([*[ill] * 4, well, *[ill] * 4])
+    told, _ = run([*[ill] * 4, *[well] * 3, *[ill] * 4])
+    assert [i for i, found in enumerate(told) if found] == [2, 9]
+
+
+def test_a_better_window_is_no_recovery_unless_something_was_done():
+    ill, well = [flat("a")], [flat("a", share=0.1)]
+    windows = [*[ill] * 4, well, *[ill] * 4]
+    told, _ = run(windows)
+    assert [i for i, found in enumerate(told) if found] == [2]
+    told, _ = run(windows, saturation="rescue")
     assert [i for i, found in enumerate(told) if found] == [2, 7]
 
 

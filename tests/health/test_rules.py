@@ -42,6 +42,7 @@ def test_judging_leaves_rule_window_and_state_as_they_were(rule):
         (rules.ExplodingGradient, "floor", [0, -1, math.inf]),
         (rules.ExplodingGradient, "limit", [0, -1, math.inf, math.nan]),
         (rules.ExplodingGradient, "history", [2, 0, -1]),
+        (rules.ExplodingGradient, "stride", [0, -1, math.inf, math.nan]),
     ],
 )
 def test_options_out_of_range(kind, option, values):

@@ -1,10 +1,10 @@
-"""Saturation and dead units, judged in made-up windows."""
+"""Saturation, judged in made-up windows."""
 
 import pytest
 
 from keras_activations.health import rules
-from keras_activations.telemetry.stats import LayerStats
-from tests.health.windows import assert_one_sentence, dead, run, saturated
+from keras_activations.telemetry.stats import InputStats, LayerStats
+from tests.health.windows import assert_one_sentence, network, run, saturated
 
 # Saturation
 
@@ -15,7 +15,7 @@ WELL = [saturated("a", 0.1)]
 def test_saturation_is_the_sum_of_both_sides():
     _, [finding] = run(rules.Saturation(patience=1), [ILL])
     assert (finding.rule, finding.step, finding.layer) == ("saturation", 1, "a")
-    assert (finding.value, finding.threshold) == (pytest.approx(0.9), 0.5)
+    assert (finding.value, finding.threshold) == (pytest.approx(0.9), 0.7)
     assert_one_sentence(finding, "90%", "tanh", "smaller weights")
 
 
@@ -62,43 +62,49 @@ def test_saturation_leaves_out_output_layers_and_unknown_activations():
     assert run(rules.Saturation(patience=1), [layers])[0] == [[]]
 
 
-# Dead units
+def test_an_extreme_share_needs_two_windows_only():
+    extreme = [saturated("a", 0.96)]
+    assert run(rules.Saturation(), [extreme] * 3)[0] == [[], ["a"], []]
+    assert run(rules.Saturation(patience=1), [extreme] * 2)[0] == [["a"], []]
 
 
-def test_dead_units_counts_units_that_were_dead_all_along():
-    rule = rules.DeadUnits(threshold=0.5, patience=2)
-    # Half of the units in each window, but not the same ones.
-    layers, _ = run(rule, [[dead("a", 1, 1, 1, 0)], [dead("a", 0, 0, 1, 1)]] * 3)
-    assert layers == [[]] * 6
+# Outputs of the model
 
-    layers, [finding] = run(rule, [[dead("a", 1, 1, 1, 0)], [dead("a", 1, 1, 1, 0)]])
-    assert layers == [[], ["a"]]
-    assert (finding.rule, finding.value) == ("dead_units", 0.75)
-    assert finding.threshold == 0.5
-    assert_one_sentence(finding, "75%", "4 units", "learning rate")
+
+def found_at_output(targets, limits=(-1.0, 1.0), outputs=1):
+    layers = [
+        saturated(f"out{i}", 1.0, is_output=True, limits=limits) for i in range(outputs)
+    ]
+    rule, state, found = rules.Saturation(), None, []
+    for step in range(1, 4):
+        window = network(*layers, targets=targets, step=step)
+        findings, state = rule.judge(window, state)
+        found.append(findings)
+    assert found[1:] == [[], []]  # at once, or never
+    return found[0]
 
 
 @pytest.mark.parametrize(
-    ("units", "found"), [((1, 1, 0, 0), []), ((1, 1, 1, 0), ["a"]), ((1,), ["a"])]
+    ("mean", "std", "far", "limit"),
+    [(100.0, 30.0, 130.0, 1.0), (-3.0, 0.5, -3.5, -1.0), (0.1, 2.0, 2.1, 1.0)],
 )
-def test_dead_units_threshold(units, found):
-    assert run(rules.DeadUnits(0.5, 1), [[dead("a", *units)]])[0] == [found]
+def test_an_output_whose_targets_are_out_of_reach_is_ill(mean, std, far, limit):
+    targets = InputStats(mean, std, mean - 2 * std, mean + 2 * std)
+    [finding] = found_at_output(targets)
+    assert (finding.layer, finding.value, finding.threshold) == ("out0", far, limit)
+    assert_one_sentence(finding, "the tanh gives -1 to 1", "make the output linear")
 
 
-def test_dead_units_once_and_again_after_recovery():
-    ill, well = [dead("a", 1, 1)], [dead("a", 0, 1)]
-    layers, _ = run(rules.DeadUnits(patience=3), [ill] * 5 + [well] + [ill] * 4)
-    assert [i for i, found in enumerate(layers) if found] == [2, 8]
-
-
-def test_dead_units_of_a_layer_that_was_not_measured_are_no_recovery():
-    ill = [dead("a", 1, 1)]
-    layers, _ = run(rules.DeadUnits(patience=2), [ill, [], ill, [], ill])
-    assert [i for i, found in enumerate(layers) if found] == [2]
-
-
-def test_dead_units_blames_the_first_layer_and_passes_over_the_rest():
-    sick = [LayerStats("tanh"), dead("a", 1, 1), dead("b", 0, 0), dead("c", 1, 1)]
-    layers, [finding] = run(rules.DeadUnits(patience=1), [sick])
-    assert layers == [["a"]]
-    assert "; the same holds for one more layer: c." in finding.message
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"targets": InputStats(0.5, 0.5, 0.0, 1.0), "limits": (0.0, 1.0)},
+        {"targets": InputStats(0.0, 0.9, -1.0, 3.0)},  # a few outliers
+        {"targets": InputStats(50.0, 9.0, 0.0, 99.0), "limits": None},
+        {"targets": None},
+        # Whose targets they are is not known.
+        {"targets": InputStats(50.0, 9.0, 0.0, 99.0), "outputs": 2},
+    ],
+)
+def test_an_output_that_may_reach_its_targets_is_left_alone(facts):
+    assert found_at_output(**facts) == []

@@ -1,0 +1,62 @@
+"""The rule on dead units."""
+
+import numpy as np
+
+from keras_activations.health.streaks import (
+    Streaks,
+    check_patience,
+    check_share,
+    found,
+)
+
+
+class DeadUnits:
+    """Too many units at the floor of their activation for every input.
+
+    A unit counts once it was dead in `patience` windows running.
+
+    Args:
+        threshold: float in (0, 1], share of dead units that is too much.
+            Defaults to 0.5.
+        patience: int >= 1, consecutive windows. Defaults to 3.
+    """
+
+    name = "dead_units"
+
+    def __init__(self, threshold=0.5, patience=3):
+        self.threshold = check_share("threshold", threshold)
+        self.patience = check_patience(patience)
+
+    def thresholds(self):
+        return {"dead share": self.threshold, "windows": self.patience}
+
+    def judge(self, window, state):
+        streaks, reported = state or Streaks()
+        lengths = {
+            path: np.where(stats.dead, streaks.get(path, 0) + 1, 0)
+            for path, stats in window.layers.items()
+            if stats.dead is not None
+        }
+        shares = {p: float(np.mean(n >= self.patience)) for p, n in lengths.items()}
+        ill = {path: share for path, share in shares.items() if share > self.threshold}
+        findings, reported = found(
+            self, window, ill, set(ill), reported, lengths, self._message
+        )
+        return findings, Streaks(streaks | lengths, reported)
+
+    def ill(self, window):
+        """The layers ill in this window, for however long: dict of path to share."""
+        shares = {
+            path: float(np.mean(stats.dead))
+            for path, stats in window.layers.items()
+            if stats.dead is not None
+        }
+        return {path: share for path, share in shares.items() if share > self.threshold}
+
+    def _message(self, stats, value):
+        return (
+            f"{value:.0%} of its {stats.units} units have been at zero for every input "
+            "and no longer learn",
+            "lower the learning rate, check for large negative biases, or use an "
+            "activation that is not flat there",
+        )

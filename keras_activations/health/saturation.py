@@ -1,0 +1,107 @@
+"""The rule on saturation: outputs on a flat, bounded side of their activation."""
+
+from keras_activations.health.streaks import (
+    Streaks,
+    check_patience,
+    check_share,
+    finding_at,
+    report,
+)
+
+# A layer so flat is ill at second sight.
+_EXTREME = 0.95
+
+
+class Saturation:
+    """Too many outputs on a flat, bounded side of the activation.
+
+    Outputs of the model are judged apart: a classifier that is sure of itself is
+    saturated there, and rightly so. They are ill where most of the targets lie
+    outside of what the activation can give: then it is driven to its flat side. That
+    is seen in the first window already.
+
+    Args:
+        threshold: float in (0, 1], share of saturated outputs that is too much.
+            Defaults to 0.7: one layer may pass a third of the gradient and learn well.
+        patience: int >= 1, consecutive windows before it is a finding. Defaults to 3.
+            Two are enough where over 95 % are saturated.
+    """
+
+    name = "saturation"
+
+    def __init__(self, threshold=0.7, patience=3):
+        self.threshold = check_share("threshold", threshold)
+        self.patience = check_patience(patience)
+
+    def thresholds(self):
+        return {"saturated share": self.threshold, "windows": self.patience}
+
+    def judge(self, window, state):
+        known = state or Streaks()
+        # What is out of reach stays so as long as the run goes on with such targets.
+        hidden = known._replace(reported=known.reported - _outputs(window))
+        findings, after = report(
+            self, window, hidden, _hidden(window), self.ill(window), self._message
+        )
+        reach = [path for path in _outputs(window) if _beyond(window, path)]
+        new = [path for path in reach if path not in known.reported]
+        findings += [self._out_of_reach(window, path) for path in new]
+        return findings, after._replace(reported=after.reported | frozenset(reach))
+
+    def ill(self, window):
+        """The layers ill in this window, for however long: dict of path to share."""
+        shares = _hidden(window)
+        return {path: share for path, share in shares.items() if share > self.threshold}
+
+    def windows_needed(self, share):
+        """How many windows running make a finding of this share."""
+        return min(self.patience, 2) if share > _EXTREME else self.patience
+
+    def _message(self, stats, value):
+        return (
+            f"{value:.0%} of the outputs are saturated, so almost no gradient passes "
+            f"the {stats.activation}",
+            "scale the inputs, start from smaller weights, normalise before this layer "
+            "or lower the learning rate",
+        )
+
+    def _out_of_reach(self, window, path):
+        stats, targets = window.layers[path], window.targets
+        far, limit = _beyond(window, path)
+        low, high = stats.limits
+        seen = (
+            f"the {stats.activation} gives {low:g} to {high:g}, but the targets have "
+            f"mean {targets.mean:.2g} and deviation {targets.std:.2g}, so it will "
+            "saturate without reaching them"
+        )
+        advice = "scale the targets into that range or make the output linear"
+        message = f"{seen}: {advice}."
+        return finding_at(self, window, path, far, limit, message, advice)
+
+
+def _hidden(window):
+    return {
+        path: stats.saturation
+        for path, stats in window.layers.items()
+        if stats.saturation is not None and not stats.is_output
+    }
+
+
+def _outputs(window):
+    return frozenset(path for path, stats in window.layers.items() if stats.is_output)
+
+
+def _beyond(window, path):
+    """How far the targets reach beyond an output, and the limit there, or None.
+
+    Numbers of which the mean lies outside of a range, or which deviate by more than
+    its half, cannot all lie in it.
+    """
+    limits, targets = window.layers[path].limits, window.targets
+    if limits is None or targets is None or len(_outputs(window)) > 1:
+        return None
+    low, high = limits
+    far_low, far_high = targets.mean - targets.std, targets.mean + targets.std
+    if low <= targets.mean <= high and targets.std <= (high - low) / 2:
+        return None
+    return (far_high, high) if far_high - high > low - far_low else (far_low, low)

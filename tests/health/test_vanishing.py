@@ -1,0 +1,47 @@
+"""Vanishing gradients, judged in made-up windows."""
+
+import math
+
+import pytest
+
+from keras_activations.health import rules
+from keras_activations.telemetry.stats import LayerStats, WeightStats
+from tests.health.windows import assert_one_sentence, norms, run
+
+
+def test_vanishing_gradient_is_held_against_the_greatest():
+    rule = rules.VanishingGradient(ratio=1e-3, patience=1)
+    layers, [finding] = run(rule, [norms(a=5e-4, b=2e-3, c=1.0)])
+    assert layers == [["a"]]
+    assert (finding.rule, finding.value) == ("vanishing_gradient", pytest.approx(5e-4))
+    assert finding.threshold == 1e-3
+    assert_one_sentence(finding, "5.0e-04", "skip connections")
+
+
+@pytest.mark.parametrize(
+    "gradients",
+    [
+        {"a": 1e-9},  # nothing to compare with but itself
+        {"a": 1e-9, "b": 1e-9},
+        {"a": 0.0, "b": 0.0},
+        {"a": 1e-3, "b": 1.0},  # the threshold itself is fine
+        {"a": 1.0, "b": math.inf},
+        {"a": 1.0, "b": None},
+        {},
+    ],
+)
+def test_no_vanishing_gradient(gradients):
+    rule = rules.VanishingGradient(ratio=1e-3, patience=1)
+    assert run(rule, [norms(**gradients)])[0] == [[]]
+
+
+def test_vanishing_gradient_patience_and_recovery():
+    ill, well = norms(a=0.0, b=1.0), norms(a=0.5, b=1.0)
+    layers, _ = run(rules.VanishingGradient(patience=2), [ill] * 3 + [well] + [ill] * 3)
+    assert [i for i, found in enumerate(layers) if found] == [1, 5]
+
+
+def test_gradients_that_are_not_finite_are_another_rules():
+    sick = WeightStats("a/kernel", 1e9, gradient_nan_count=1)
+    layers = [LayerStats("a", weights=(sick,)), *norms(b=1e-9, c=1.0)]
+    assert run(rules.VanishingGradient(patience=1), [layers])[0] == [["b"]]
