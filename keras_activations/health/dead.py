@@ -3,17 +3,21 @@
 import numpy as np
 
 from keras_activations.health.streaks import (
+    SECOND_SIGHT,
     Streaks,
     check_patience,
     check_share,
     found,
 )
 
+EXTREME = 0.95
+
 
 class DeadUnits:
     """Too many units at the floor of their activation for every input.
 
-    A unit counts once it was dead in `patience` windows running.
+    A unit counts once it was dead in `patience` windows running, or in two that lie 30
+    steps apart where over 95 % of the units were.
 
     Args:
         threshold: float in (0, 1], share of dead units that is too much.
@@ -31,18 +35,25 @@ class DeadUnits:
         return {"dead share": self.threshold, "windows": self.patience}
 
     def judge(self, window, state):
-        streaks, reported = state or Streaks()
+        streaks, reported, since = state or Streaks()
         lengths = {
             path: np.where(stats.dead, streaks.get(path, 0) + 1, 0)
             for path, stats in window.layers.items()
             if stats.dead is not None
         }
         shares = {p: float(np.mean(n >= self.patience)) for p, n in lengths.items()}
+        now = {path: float(np.mean(n > 0)) for path, n in lengths.items()}
+        extreme = [path for path, share in now.items() if share > EXTREME]
+        kept = {path: step for path, step in since.items() if path not in lengths}
+        since = kept | {path: since.get(path, window.step) for path in extreme}
+        for path in extreme:
+            if window.step - since[path] >= SECOND_SIGHT:
+                shares[path] = now[path]
         ill = {path: share for path, share in shares.items() if share > self.threshold}
         findings, reported = found(
             self, window, ill, set(ill), reported, lengths, self._message
         )
-        return findings, Streaks(streaks | lengths, reported)
+        return findings, Streaks(streaks | lengths, reported, since)
 
     def ill(self, window):
         """The layers ill in this window, for however long: dict of path to share."""

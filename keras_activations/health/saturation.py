@@ -8,7 +8,6 @@ from keras_activations.health.streaks import (
     report,
 )
 
-# A layer so flat is ill at second sight.
 _EXTREME = 0.95
 
 
@@ -24,7 +23,7 @@ class Saturation:
         threshold: float in (0, 1], share of saturated outputs that is too much.
             Defaults to 0.7: one layer may pass a third of the gradient and learn well.
         patience: int >= 1, consecutive windows before it is a finding. Defaults to 3.
-            Two are enough where over 95 % are saturated.
+            Where over 95 % are saturated, two are enough that lie 30 steps apart.
     """
 
     name = "saturation"
@@ -53,9 +52,9 @@ class Saturation:
         shares = _hidden(window)
         return {path: share for path, share in shares.items() if share > self.threshold}
 
-    def windows_needed(self, share):
-        """How many windows running make a finding of this share."""
-        return min(self.patience, 2) if share > _EXTREME else self.patience
+    def extreme(self, share):
+        """Whether a share is beyond doubt."""
+        return share > _EXTREME
 
     def _message(self, stats, value):
         return (

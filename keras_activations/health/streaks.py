@@ -4,6 +4,10 @@ from typing import NamedTuple
 
 from keras_activations.health.finding import Finding
 
+# An extreme value is believed at second sight, given that so many steps lie between:
+# windows may be close together, and the state a passing one.
+SECOND_SIGHT = 30
+
 
 class Streaks(NamedTuple):
     """What a rule remembers.
@@ -11,28 +15,36 @@ class Streaks(NamedTuple):
     Attributes:
         ill: dict of layer path to consecutive windows in which it was ill.
         reported: paths of the layers that a finding has been given for.
+        since: dict of layer path to the step of the first of those windows.
     """
 
     ill: dict = {}
     reported: frozenset = frozenset()
+    since: dict = {}
 
 
 def report(rule, window, state, measured, ill, message):
     """Findings for layers ill in enough windows running, and the new state.
 
     Args:
-        rule: has a `threshold` and a method `windows_needed(value)`.
+        rule: has a `threshold`, a `patience` and a method `extreme(value)`.
         measured: paths measured in this window; a layer that was not has neither
             recovered nor grown worse.
         ill: dict of path to value of the layers ill in this window, in order.
         message: callable `(stats, value)` that gives what is seen, and advice.
     """
-    streaks, reported = state or Streaks()
+    streaks, reported, since = state or Streaks()
     lengths = {path: n for path, n in streaks.items() if path not in measured}
     lengths |= {path: streaks.get(path, 0) + 1 for path in ill}
-    due = {p for p, value in ill.items() if lengths[p] >= rule.windows_needed(value)}
+    since = {path: since.get(path, window.step) for path in lengths}
+    due = {
+        path
+        for path, value in ill.items()
+        if lengths[path] >= rule.patience
+        or (rule.extreme(value) and window.step - since[path] >= SECOND_SIGHT)
+    }
     findings, reported = found(rule, window, ill, due, reported, measured, message)
-    return findings, Streaks(lengths, reported)
+    return findings, Streaks(lengths, reported, since)
 
 
 def found(rule, window, ill, due, reported, measured, message):

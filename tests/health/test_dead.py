@@ -44,3 +44,17 @@ def test_dead_units_blames_the_first_layer_and_passes_over_the_rest():
     layers, [finding] = run(rules.DeadUnits(patience=1), [sick])
     assert layers == [["a"]]
     assert "; the same holds for one more layer: c." in finding.message
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "steps", "found"),
+    [
+        ((1, 1), (1, 1), (1, 31), [1]),
+        ((1, 1), (1, 1), (1, 30), []),
+        ((0, 1), (1, 1), (1, 31), []),
+        ((1, 1), (0, 1), (1, 31), []),
+    ],
+)
+def test_a_dead_layer_needs_two_windows_far_apart(before, now, steps, found):
+    layers, _ = run(rules.DeadUnits(), [[dead("a", *before)], [dead("a", *now)]], steps)
+    assert [i for i, told in enumerate(layers) if told] == found

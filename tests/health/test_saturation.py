@@ -62,10 +62,19 @@ def test_saturation_leaves_out_output_layers_and_unknown_activations():
     assert run(rules.Saturation(patience=1), [layers])[0] == [[]]
 
 
-def test_an_extreme_share_needs_two_windows_only():
-    extreme = [saturated("a", 0.96)]
-    assert run(rules.Saturation(), [extreme] * 3)[0] == [[], ["a"], []]
-    assert run(rules.Saturation(patience=1), [extreme] * 2)[0] == [["a"], []]
+@pytest.mark.parametrize(
+    ("share", "steps", "found"),
+    [
+        (0.96, (1, 31), [1]),
+        (0.96, (1, 30, 31), [2]),
+        (0.95, (1, 51, 101), [2]),
+        (0.96, (1, 6, 11), [2]),
+    ],
+)
+def test_an_extreme_share_needs_two_windows_far_apart(share, steps, found):
+    windows = [[saturated("a", share)]] * len(steps)
+    layers, _ = run(rules.Saturation(), windows, steps)
+    assert [i for i, told in enumerate(layers) if told] == found
 
 
 # Outputs of the model

@@ -45,3 +45,10 @@ def test_gradients_that_are_not_finite_are_another_rules():
     sick = WeightStats("a/kernel", 1e9, gradient_nan_count=1)
     layers = [LayerStats("a", weights=(sick,)), *norms(b=1e-9, c=1.0)]
     assert run(rules.VanishingGradient(patience=1), [layers])[0] == [["b"]]
+
+
+@pytest.mark.parametrize(("ratio", "found"), [(0.0, [1]), (9e-7, [1]), (1e-5, [2])])
+def test_a_gradient_wholly_lost_needs_two_windows_far_apart(ratio, found):
+    windows = [norms(a=ratio, b=1.0)] * 3
+    layers, _ = run(rules.VanishingGradient(), windows, (1, 51, 101))
+    assert [i for i, told in enumerate(layers) if told] == found

@@ -27,10 +27,11 @@ def norms(**gradients):
     ]
 
 
-def run(rule, windows):
+def run(rule, windows, steps=None):
     """The findings of each window, as lists of layers, and all findings."""
     state, found = None, []
-    for step, layers in enumerate(windows, start=1):
+    steps = steps or range(1, len(windows) + 1)
+    for step, layers in zip(steps, windows, strict=True):
         findings, state = rule.judge(window(*layers, step=step), state)
         found.append(findings)
     layers = [[finding.layer for finding in findings] for findings in found]
