@@ -3,21 +3,22 @@
 import numpy as np
 
 from keras_activations.health.streaks import (
-    SECOND_SIGHT,
     Streaks,
     check_patience,
     check_share,
     found,
+    spells_after,
 )
 
-EXTREME = 0.95
+_EXTREME = 0.95
 
 
 class DeadUnits:
     """Too many units at the floor of their activation for every input.
 
     A unit counts once it was dead in `patience` windows running, or in two that lie 30
-    steps apart where over 95 % of the units were.
+    steps apart where over 95 % of the units were. A layer of which units come alive
+    again is waited for.
 
     Args:
         threshold: float in (0, 1], share of dead units that is too much.
@@ -35,25 +36,29 @@ class DeadUnits:
         return {"dead share": self.threshold, "windows": self.patience}
 
     def judge(self, window, state):
-        streaks, reported, since = state or Streaks()
+        streaks, reported, spells = state or Streaks()
         lengths = {
             path: np.where(stats.dead, streaks.get(path, 0) + 1, 0)
             for path, stats in window.layers.items()
             if stats.dead is not None
         }
-        shares = {p: float(np.mean(n >= self.patience)) for p, n in lengths.items()}
-        now = {path: float(np.mean(n > 0)) for path, n in lengths.items()}
-        extreme = [path for path, share in now.items() if share > EXTREME]
-        kept = {path: step for path, step in since.items() if path not in lengths}
-        since = kept | {path: since.get(path, window.step) for path in extreme}
-        for path in extreme:
-            if window.step - since[path] >= SECOND_SIGHT:
-                shares[path] = now[path]
+        spells = spells_after(spells, window, lengths, self.ill(window))
+        shares = {}
+        for path, spell in spells.items():
+            if path in lengths:
+                certain = spell.certain(self.extreme, window.step)
+                enough = 1 if certain else self.patience
+                shares[path] = float(np.mean(lengths[path] >= enough))
         ill = {path: share for path, share in shares.items() if share > self.threshold}
+        due = {path for path in ill if not spells[path].shrinking}
         findings, reported = found(
-            self, window, ill, set(ill), reported, lengths, self._message
+            self, window, ill, due, reported, lengths, self._message
         )
-        return findings, Streaks(streaks | lengths, reported, since)
+        return findings, Streaks(streaks | lengths, reported, spells)
+
+    def extreme(self, share):
+        """Whether a share is beyond doubt."""
+        return share > _EXTREME
 
     def ill(self, window):
         """The layers ill in this window, for however long: dict of path to share."""

@@ -56,6 +56,10 @@ class Saturation:
         """Whether a share is beyond doubt."""
         return share > _EXTREME
 
+    def recovering(self, spell):
+        """Whether to wait for a layer that is getting better."""
+        return spell.shrinking
+
     def _message(self, stats, value):
         return (
             f"{value:.0%} of the outputs are saturated, so almost no gradient passes "

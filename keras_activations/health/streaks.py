@@ -7,44 +7,91 @@ from keras_activations.health.finding import Finding
 # An extreme value is believed at second sight, given that so many steps lie between:
 # windows may be close together, and the state a passing one.
 SECOND_SIGHT = 30
+# A layer of which the ill share shrank by a tenth within so many windows is on its way
+# to recovery: it is waited for.
+SHRINKING = 0.9
+RECENT = 3
+
+
+class Spell(NamedTuple):
+    """The windows running in which a layer has been ill.
+
+    Attributes:
+        since: step of the first of them.
+        values: what was measured in the last ones.
+    """
+
+    since: int
+    values: tuple[float, ...] = ()
+
+    @property
+    def shrinking(self):
+        """Whether the values have become clearly less."""
+        return self.values[-1] < SHRINKING * self.values[0]
+
+    def certain(self, extreme, step):
+        """Whether the values are beyond doubt, and have been for long enough.
+
+        Args:
+            extreme: callable `value -> bool`.
+            step: of the last window.
+        """
+        return step - self.since >= SECOND_SIGHT and all(map(extreme, self.values))
 
 
 class Streaks(NamedTuple):
     """What a rule remembers.
 
     Attributes:
-        ill: dict of layer path to consecutive windows in which it was ill.
+        ill: dict of layer path to consecutive windows in which it was ill, or in
+            which each of its units was.
         reported: paths of the layers that a finding has been given for.
-        since: dict of layer path to the step of the first of those windows.
+        spells: dict of layer path to the `Spell` it is in.
     """
 
     ill: dict = {}
     reported: frozenset = frozenset()
-    since: dict = {}
+    spells: dict = {}
+
+
+def spells_after(spells, window, measured, ill):
+    """The spells after a window.
+
+    Args:
+        spells: dict of path to `Spell`.
+        measured: paths measured in this window; a layer that was not has neither
+            recovered nor grown worse.
+        ill: dict of path to value of the layers ill in it.
+    """
+    after = {path: spell for path, spell in spells.items() if path not in measured}
+    for path, value in ill.items():
+        spell = spells.get(path, Spell(window.step))
+        after[path] = Spell(spell.since, (*spell.values, value)[-RECENT:])
+    return after
 
 
 def report(rule, window, state, measured, ill, message):
     """Findings for layers ill in enough windows running, and the new state.
 
     Args:
-        rule: has a `threshold`, a `patience` and a method `extreme(value)`.
-        measured: paths measured in this window; a layer that was not has neither
-            recovered nor grown worse.
+        rule: has a `threshold`, a `patience` and the methods `extreme(value)` and
+            `recovering(spell)`.
+        measured: paths measured in this window.
         ill: dict of path to value of the layers ill in this window, in order.
         message: callable `(stats, value)` that gives what is seen, and advice.
     """
-    streaks, reported, since = state or Streaks()
+    streaks, reported, spells = state or Streaks()
     lengths = {path: n for path, n in streaks.items() if path not in measured}
     lengths |= {path: streaks.get(path, 0) + 1 for path in ill}
-    since = {path: since.get(path, window.step) for path in lengths}
+    spells = spells_after(spells, window, measured, ill)
     due = {
         path
-        for path, value in ill.items()
-        if lengths[path] >= rule.patience
-        or (rule.extreme(value) and window.step - since[path] >= SECOND_SIGHT)
+        for path in ill
+        if (lengths[path] >= rule.patience and not rule.recovering(spells[path]))
+        or spells[path].certain(rule.extreme, window.step)
     }
     findings, reported = found(rule, window, ill, due, reported, measured, message)
-    return findings, Streaks(lengths, reported, since)
+    return findings, Streaks(lengths, reported, spells)
 
 
 def found(rule, window, ill, due, reported, measured, message):

@@ -43,6 +43,10 @@ class VanishingGradient:
         """Whether a ratio is beyond doubt."""
         return ratio < self.ratio / 100
 
+    def recovering(self, spell):
+        """Whether to wait: ratios waver by more than a recovery would show."""
+        return False
+
     def _message(self, stats, value):
         size = f"{value:.1e} of the greatest layer's" if value else "exactly 0"
         return (

@@ -58,3 +58,21 @@ def test_dead_units_blames_the_first_layer_and_passes_over_the_rest():
 def test_a_dead_layer_needs_two_windows_far_apart(before, now, steps, found):
     layers, _ = run(rules.DeadUnits(), [[dead("a", *before)], [dead("a", *now)]], steps)
     assert [i for i, told in enumerate(layers) if told] == found
+
+
+def units(count, of=20):
+    return [dead("a", *[1] * count, *[0] * (of - count))]
+
+
+@pytest.mark.parametrize(
+    ("counts", "found"),
+    [
+        ([15, 14, 13, 12, 11, 11, 11], [5]),  # they have stopped coming alive
+        ([15, 14, 13, 12, 11, 10, 9], []),
+        ([15, 15, 14, 14], [2]),  # that is no recovery
+        ([12, 13, 14, 15], [2]),
+    ],
+)
+def test_units_that_come_alive_are_waited_for(counts, found):
+    layers, _ = run(rules.DeadUnits(), [units(n) for n in counts])
+    assert [i for i, told in enumerate(layers) if told] == found

@@ -77,6 +77,19 @@ def test_an_extreme_share_needs_two_windows_far_apart(share, steps, found):
     assert [i for i, told in enumerate(layers) if told] == found
 
 
+@pytest.mark.parametrize(
+    ("shares", "found"),
+    [
+        ([0.94, 0.88, 0.82, 0.77, 0.76, 0.75], [4]),
+        ([0.94, 0.88, 0.82, 0.76, 0.71, 0.65], []),
+        ([0.94, 0.92, 0.90], [2]),
+    ],
+)
+def test_a_layer_that_grows_less_saturated_is_waited_for(shares, found):
+    layers, _ = run(rules.Saturation(), [[saturated("a", s)] for s in shares])
+    assert [i for i, told in enumerate(layers) if told] == found
+
+
 # Outputs of the model
 
 
