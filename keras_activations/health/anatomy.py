@@ -23,6 +23,13 @@ def in_order(window):
     return sorted(paths, key=position)
 
 
+def around(window, path):
+    """The layer that puts out what an owner of weights computes: itself or its parent."""
+    parent = path.rsplit("/", 1)[0]
+    silent = window.layers[path].count == 0 and parent in window.layers
+    return parent if silent else path
+
+
 def weighted(window):
     """Paths of the layers that have a kernel, in order."""
     return [path for path in in_order(window) if kernels(window.layers[path])]
@@ -51,11 +58,3 @@ def before(window, path):
     last = feeder(window, path)
     passed = weighted(window)
     return passed[: passed.index(last) + 1] if last is not None else []
-
-
-def follows(window, path, other):
-    """Whether the signal comes to `path` no earlier than to `other`."""
-    order = in_order(window)
-    if path not in order or other not in order:
-        return False
-    return order.index(path) >= order.index(other)

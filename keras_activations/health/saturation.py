@@ -1,5 +1,6 @@
 """The rule on saturation: outputs on a flat, bounded side of their activation."""
 
+from keras_activations.health.gates import gate_saturation
 from keras_activations.health.streaks import (
     Streaks,
     check_patience,
@@ -83,8 +84,9 @@ class Saturation:
 
 
 def _hidden(window):
+    inside = gate_saturation(window)
     return {
-        path: stats.saturation
+        path: max(stats.saturation, inside.get(path, 0.0))
         for path, stats in window.layers.items()
         if stats.saturation is not None and not stats.is_output
     }

@@ -8,7 +8,7 @@ import dataclasses
 import math
 from typing import NamedTuple
 
-from keras_activations.health import anatomy, weights
+from keras_activations.health import anatomy, gates, weights
 from keras_activations.health.finding import Finding
 from keras_activations.health.history import History
 from keras_activations.health.norms import total_norm
@@ -71,14 +71,7 @@ def unscaled_inputs(case):
     """What the batches hold, or what the gradients say arrives at the first layer."""
     if case.first is None:
         return None
-    paths = anatomy.weighted(case.first)
-    arriving = weights.arriving(case.first.layers[paths[0]]) if paths else None
-    size, given = arriving, case.first.inputs
-    if given is not None:
-        size = math.hypot(given.mean, given.std)
-        # A layer in front may scale them: then little of it arrives.
-        if arriving is not None and arriving < size / 10:
-            return None
+    size = gates.input_size(case.first)
     if size is None or not size > UNSCALED_INPUTS:
         return None
     evidence = f"the inputs are not scaled (root mean square {size:.2g})"

@@ -22,9 +22,13 @@ def kernels(stats):
 
 
 def biases(stats):
-    """The vectors of a layer that also has a kernel: its biases."""
-    own = kernels(stats)
-    return [w for w in stats.weights if len(w.shape) == 1] if own else []
+    """The vectors of a layer that also has a kernel: its biases.
+
+    A GRU has two of them in one weight.
+    """
+    if not kernels(stats):
+        return []
+    return [w for w in stats.weights if len(w.shape) == 1 or w.path.endswith("bias")]
 
 
 def fan_in(weight):
@@ -112,6 +116,8 @@ def arriving(stats):
     batch: their norms differ by the input's norm.
     """
     own, bias = kernels(stats), biases(stats)
+    # A recurrent layer also has one for what it put out itself.
+    own = [w for w in own if not w.path.endswith("recurrent_kernel")]
     if len(own) != 1 or len(bias) != 1:
         return None
     norms = own[0].gradient_norm, bias[0].gradient_norm
