@@ -10,12 +10,12 @@ from keras_activations.health.examiner import Examiner
 from keras_activations.health.finding import CAUSES, RULES
 from keras_activations.telemetry.layouts import LayerEntry, Layout, WeightEntry
 from keras_activations.telemetry.readout import Fault
-from keras_activations.telemetry.stats import InputStats, LayerStats
+from keras_activations.telemetry.stats import LayerStats, ValueStats
 from tests.health.windows import assert_one_sentence, dead, kernel, network
 
-RAW = InputStats(mean=5.0, std=6.0, min=0.0, max=16.0)
-SCALED = InputStats(mean=0.3, std=0.4, min=0.0, max=1.0)
-FAR = InputStats(mean=150.0, std=77.0, min=25.0, max=346.0)
+RAW = ValueStats(mean=5.0, std=6.0, min=0.0, max=16.0)
+SCALED = ValueStats(mean=0.3, std=0.4, min=0.0, max=1.0)
+FAR = ValueStats(mean=150.0, std=77.0, min=25.0, max=346.0)
 
 FLAT = {"activation": "tanh", "saturation_low": 0.3, "saturation_high": 0.5}
 FINE = {"activation": "tanh", "saturation_low": 0.0, "saturation_high": 0.1}
@@ -63,7 +63,7 @@ def test_unscaled_inputs_are_told_by_the_gradients_where_they_are_not_known():
 
 def test_inputs_that_a_layer_in_front_scales_are_no_cause():
     layers = LayerStats("rescaling"), kernel("a", grads=(7.0, 1.0), **FLAT)
-    raw = InputStats(120.0, 80.0, 0.0, 255.0)
+    raw = ValueStats(120.0, 80.0, 0.0, 255.0)
     [finding] = examined(*lasting(*layers, inputs=raw))
     assert finding.cause == "unknown"
     assert "normalise before this layer" in finding.message

@@ -8,7 +8,7 @@ import scipy.special
 
 from keras_activations.health import rules
 from keras_activations.health.gates import gate_saturation
-from keras_activations.telemetry.stats import InputStats, LayerStats, WeightStats
+from keras_activations.telemetry.stats import LayerStats, ValueStats, WeightStats
 from tests.health.windows import network
 
 UNITS, FEATURES = 16, 8
@@ -40,7 +40,7 @@ LAYER = LayerStats(
 
 
 def recurrent(scale, size=0.2, **options):
-    inputs = InputStats(0.0, scale, -2 * scale, 2 * scale)
+    inputs = ValueStats(0.0, scale, -2 * scale, 2 * scale)
     return network(LAYER, cell(size, **options), inputs=inputs)
 
 
@@ -69,7 +69,7 @@ def test_flat_gates_are_a_saturation_of_their_layer():
     [
         network(LAYER, cell(0.2)),  # inputs not known
         recurrent(1000.0, gates=1),  # no gates
-        network(LAYER, inputs=InputStats(0.0, 1e3, -1e4, 1e4)),
+        network(LAYER, inputs=ValueStats(0.0, 1e3, -1e4, 1e4)),
         network(),
     ],
 )

@@ -9,10 +9,10 @@ from keras_activations.health.examiner import Examiner
 from keras_activations.health.finding import RULES
 from keras_activations.telemetry.layouts import LayerEntry, Layout
 from keras_activations.telemetry.readout import Fault
-from keras_activations.telemetry.stats import InputStats
+from keras_activations.telemetry.stats import ValueStats
 from tests.health.windows import dead, kernel, network, norms, saturated
 
-RAW = InputStats(mean=5.0, std=6.0, min=0.0, max=16.0)
+RAW = ValueStats(mean=5.0, std=6.0, min=0.0, max=16.0)
 
 
 def run(windows, rule_list=None, **actions):

@@ -3,7 +3,7 @@
 import pytest
 
 from keras_activations.health import rules
-from keras_activations.telemetry.stats import InputStats, LayerStats
+from keras_activations.telemetry.stats import LayerStats, ValueStats
 from tests.health.windows import assert_one_sentence, network, run, saturated
 
 # Saturation
@@ -111,7 +111,7 @@ def found_at_output(targets, limits=(-1.0, 1.0), outputs=1):
     [(100.0, 30.0, 130.0, 1.0), (-3.0, 0.5, -3.5, -1.0), (0.1, 2.0, 2.1, 1.0)],
 )
 def test_an_output_whose_targets_are_out_of_reach_is_ill(mean, std, far, limit):
-    targets = InputStats(mean, std, mean - 2 * std, mean + 2 * std)
+    targets = ValueStats(mean, std, mean - 2 * std, mean + 2 * std)
     [finding] = found_at_output(targets)
     assert (finding.layer, finding.value, finding.threshold) == ("out0", far, limit)
     assert_one_sentence(finding, "the tanh gives -1 to 1", "make the output linear")
@@ -120,12 +120,12 @@ def test_an_output_whose_targets_are_out_of_reach_is_ill(mean, std, far, limit):
 @pytest.mark.parametrize(
     "facts",
     [
-        {"targets": InputStats(0.5, 0.5, 0.0, 1.0), "limits": (0.0, 1.0)},
-        {"targets": InputStats(0.0, 0.9, -1.0, 3.0)},  # a few outliers
-        {"targets": InputStats(50.0, 9.0, 0.0, 99.0), "limits": None},
+        {"targets": ValueStats(0.5, 0.5, 0.0, 1.0), "limits": (0.0, 1.0)},
+        {"targets": ValueStats(0.0, 0.9, -1.0, 3.0)},  # a few outliers
+        {"targets": ValueStats(50.0, 9.0, 0.0, 99.0), "limits": None},
         {"targets": None},
         # Whose targets they are is not known.
-        {"targets": InputStats(50.0, 9.0, 0.0, 99.0), "outputs": 2},
+        {"targets": ValueStats(50.0, 9.0, 0.0, 99.0), "outputs": 2},
     ],
 )
 def test_an_output_that_may_reach_its_targets_is_left_alone(facts):
