@@ -60,11 +60,13 @@ def explained_fault(case, fault, loss_scaling, earlier):
     if earlier is not None and earlier.cause != "unknown":
         evidence = f"what {earlier.layer} has had since step {earlier.step}"
         return with_cause(finding, earlier.cause, f"it is {evidence}")
+    # A gradient that goes bad behind finite outputs does so by its own formula, unless
+    # the run was coming apart already.
+    if fault.where == "gradient" and suspects.learning_rate(case) is None:
+        return dataclasses.replace(finding, cause="bad_gradient")
     suspicion = _SEARCHES["nonfinite"](case)
     if suspicion is not None:
         return with_cause(finding, suspicion.cause, suspicion.evidence)
-    if fault.where == "gradient":
-        return dataclasses.replace(finding, cause="bad_gradient")
     if fault.where == "output" and fault.inf_count and not fault.nan_count:
         evidence = "a number too great for its dtype"
         return with_cause(finding, "overflow", evidence)

@@ -194,6 +194,21 @@ def test_bad_gradient():
     assert finding.medicine in finding.message
 
 
+def test_raw_inputs_do_not_make_a_gradient_bad():
+    judge = examiner()
+    judge.judge_window(network(kernel("a"), kernel("b"), inputs=RAW))
+    bad = fault(2, "gradient", "b/kernel", nan=3)
+    assert told(judge, bad).cause == "bad_gradient"
+    assert told(judge, fault(9, nan=3)).cause == "unscaled_inputs"
+
+
+def test_a_gradient_that_goes_bad_in_an_explosion():
+    judge = examiner()
+    judge.judge_window(network(kernel("a", update=0.5), kernel("b"), targets=FAR))
+    bad = fault(2, "gradient", "b/kernel", nan=3)
+    assert told(judge, bad).cause == "unscaled_targets"
+
+
 def test_nan_of_which_nothing_is_known():
     finding = told(examiner(), fault(1, nan=3))
     assert finding.cause == "unknown"
