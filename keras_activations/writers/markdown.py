@@ -107,22 +107,22 @@ def describe_findings(findings):
         findings: sequence of `Finding`.
 
     Returns:
-        str, Markdown.
+        str, Markdown. There is a column of probable causes where any is known.
     """
-    header = ("step", "epoch", "layer", "value", "threshold", "action", "finding")
-    rows = [
-        (
-            str(found.step),
-            str(found.epoch),
-            code(found.layer),
-            f"{found.value:.4g}",
-            f"{found.threshold:.4g}",
-            escape(found.action),
-            escape(found.message),
-        )
-        for found in findings
+    columns = [
+        ("step", [str(found.step) for found in findings]),
+        ("epoch", [str(found.epoch) for found in findings]),
+        ("layer", [code(found.layer) for found in findings]),
+        ("value", [f"{found.value:.4g}" for found in findings]),
+        ("threshold", [f"{found.threshold:.4g}" for found in findings]),
+        ("action", [escape(found.action) for found in findings]),
     ]
-    return table(header, rows)
+    if any(found.cause != "unknown" for found in findings):
+        causes = [escape(found.cause.replace("_", " ")) for found in findings]
+        columns.append(("probable cause", causes))
+    columns.append(("finding", [escape(found.message) for found in findings]))
+    header = [title for title, _ in columns]
+    return table(header, list(zip(*(cells for _, cells in columns), strict=True)))
 
 
 def table(header, rows):

@@ -134,7 +134,8 @@ def _sentences(findings, width, rows):
     parts = [Text(f"Findings ({len(findings)})", style="bold")]
     for finding in findings[:rows]:
         head = f"step {finding.step}, {finding.layer}: {finding.rule}"
-        parts.append(Text(f"{head} (action: {finding.action})"))
+        known = "" if finding.cause == "unknown" else f"cause: {finding.cause}, "
+        parts.append(Text(f"{head} ({known}action: {finding.action})"))
         parts.append(
             Text(
                 textwrap.fill(

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 
 import numpy as np
@@ -236,3 +237,11 @@ def test_print_survives_an_output_without_the_characters():
     text = raw.getvalue().decode("ascii")
     assert text.count(r"modell/sch\xf6n") == 1
     assert text.count("No findings.") == 1
+
+
+def test_says_the_cause_where_it_is_known():
+    finding = dataclasses.replace(make_finding(), cause="learning_rate")
+    assert "saturation (cause: learning_rate, action: warn)" in render_report(
+        {}, [finding]
+    )
+    assert "cause" not in render_report({}, [make_finding()])

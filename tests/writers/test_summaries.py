@@ -1,12 +1,14 @@
 """What TensorBoard shows of windows, findings and the description."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_activations.health.finding import RULES
 from keras_activations.telemetry.stats import Histogram, LayerStats, WeightStats
-from keras_activations.writers.markdown import RunDescription
+from keras_activations.writers.markdown import RunDescription, describe_findings
 from keras_activations.writers.summaries import window_summary
 from tests.board import RUN
 from tests.writers.windows import make_finding, make_layer, make_window, write
@@ -118,6 +120,15 @@ def test_findings_of_one_rule_and_step_share_a_text(tmp_path):
     assert "Another rule." in board.text("findings/dead_units")[0][1]
     assert board.scalar("finding/saturation") == [(7, 1), (9, 1)]
     assert board.scalar("finding/dead_units") == [(7, 1)]
+
+
+def test_findings_have_a_column_of_causes_where_one_is_known():
+    finding = make_finding()
+    known = dataclasses.replace(finding, cause="large_weights")
+    header, _, *rows = describe_findings([known, finding]).split("\n")
+    assert header.split(" | ")[5:7] == ["action", "probable cause"]
+    assert [row.split(" | ")[6] for row in rows] == [r"large weights", "unknown"]
+    assert "cause" not in describe_findings([finding])
 
 
 def test_the_description_shows_what_is_monitored(tmp_path):
