@@ -92,8 +92,8 @@ class Examiner:
             found, state = rule.judge(window, before[rule.name])
             self._states[rule.name] = state
             findings += found
-        findings = [f for f in findings if not self._deferred(f, before)]
         findings = [explained(Case(f, window, self._history)) for f in findings]
+        findings = [f for f in findings if not self._put_off(f, window, before)]
         ill = {name for name, state in self._states.items() if _reported(state)}
         ill |= set(self._ill_for)
         self._illnesses = illness.aged(self._illnesses, ill)
@@ -113,24 +113,37 @@ class Examiner:
         cases = [Case(finding, window, self._history) for finding in findings]
         return self._named([explained(case) for case in cases])
 
-    def _deferred(self, finding, before):
-        """Whether to wait before telling of a vanishing gradient.
-
-        Layers on their way to a finding of their own may be what it vanishes in,
-        unless it vanished before they fell ill.
-        """
-        name = finding.rule
-        if name != "vanishing_gradient":
+    def _put_off(self, finding, window, before):
+        """Whether to wait with a finding, and judge anew in the next window."""
+        state = self._states[finding.rule]
+        if not hasattr(state, "_replace"):  # a rule of the user's own
             return False
-        told = {other for other, state in self._states.items() if _reported(state)}
-        brewing = {"saturation", "dead_units"} - told
-        since = self._ill_for.get(name, 0)
-        if not any(self._ill_for.get(other, 0) >= max(since, 1) for other in brewing):
+        if not (self._harmless(finding, window) or self._behind_others(finding)):
             return False
         # As if it had not been found, so that the next window finds it again.
-        earlier = _reported(before[name])
-        self._states[name] = self._states[name]._replace(reported=earlier)
+        earlier = _reported(before[finding.rule])
+        self._states[finding.rule] = state._replace(reported=earlier)
         return True
+
+    def _harmless(self, finding, window):
+        """Whether a layer may be as it is to some purpose, like a binary code.
+
+        Nothing is known to be wrong with it, and the run learns well all the same.
+        """
+        slow = finding.rule in ("saturation", "dead_units", "vanishing_gradient")
+        return slow and finding.cause == "unknown" and self._history.learns(window)
+
+    def _behind_others(self, finding):
+        """Whether a gradient vanishes in layers on their way to a finding of their own.
+
+        Not if it vanished before they fell ill.
+        """
+        if finding.rule != "vanishing_gradient":
+            return False
+        told = {name for name, state in self._states.items() if _reported(state)}
+        since = max(self._ill_for.get(finding.rule, 0), 1)
+        others = {"saturation", "dead_units"} - told
+        return any(self._ill_for.get(other, 0) >= since for other in others)
 
     def _note_ill(self, window):
         """For how many windows running each rule has had an ill layer."""

@@ -7,6 +7,9 @@ from keras_activations.health.norms import total_norm
 from keras_activations.health.weights import excess, kernels, stride
 from keras_activations.telemetry.stats import Window
 
+# A loss that has fallen to this share of the first one speaks for the run.
+LEARNT = 0.6
+
 
 @dataclasses.dataclass(frozen=True)
 class History:
@@ -39,6 +42,13 @@ class History:
             sizes=_greatest(self.sizes, window, excess),
             norms=norms,
         )
+
+    def learns(self, window):
+        """Whether the loss is well below that of the first window, as far as known."""
+        first = None if self.first is None else self.first.loss
+        if first is None or window.loss is None:
+            return False
+        return first > 0 and window.loss < LEARNT * first
 
     def initial(self, path):
         """The `LayerStats` of a layer in the first window, or None."""

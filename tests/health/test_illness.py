@@ -138,6 +138,28 @@ def test_an_ignored_illness_hides_no_other():
     assert told[2] == [("dead_units", "a"), ("vanishing_gradient", "a")]
 
 
+@pytest.mark.parametrize("ill", [flat, silent])
+@pytest.mark.parametrize(
+    ("losses", "told"),
+    [
+        ([2.0, 1.5, 1.1, 0.9, 0.5], []),
+        ([2.0, 1.9, 1.3, 0.9, 0.5], [2]),
+        ([2.0, 1.5, 1.1, 1.3, 0.9], [3]),  # put off until it no longer learns
+        ([None] * 5, [2]),
+        ([-5.0, -6.0, -7.0, -8.0, -9.0], [2]),  # no share of it says anything
+    ],
+)
+def test_a_layer_with_nothing_wrong_in_a_run_that_learns_is_harmless(ill, losses, told):
+    windows = [[ill("a"), {"loss": loss}] for loss in losses]
+    assert [i for i, found in enumerate(run(windows)[0]) if found] == told
+
+
+def test_a_known_cause_is_told_however_well_the_run_learns():
+    layer = kernel("a", activation="tanh", saturation_low=0.4, saturation_high=0.4)
+    windows = [[layer, {"inputs": RAW, "loss": 2.0 / n**2}] for n in range(1, 6)]
+    assert run(windows)[0][2] == [("saturation", "a")]
+
+
 def test_rules_of_ones_own_need_no_more_than_judge():
     class Own:
         name = "saturation"

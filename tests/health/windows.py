@@ -47,11 +47,9 @@ def assert_one_sentence(finding, *advice):
         assert words in message
 
 
-def network(*layers, inputs=None, targets=None, step=1):
+def network(*layers, inputs=None, targets=None, loss=None, step=1):
     """A window of `kernel(...)` layers, and what its batches hold."""
-    return Window(
-        step, 0, 1, {s.path: s for s in layers}, inputs=inputs, targets=targets
-    )
+    return Window(step, 0, 1, {s.path: s for s in layers}, inputs, targets, loss)
 
 
 def kernel(path, size=0.7, shape=(50, 50), update=1e-3, bias=0.0, grads=(), **more):
