@@ -10,11 +10,13 @@ import tensorflow as tf
 
 from benchmarks.cost import command as cost
 from benchmarks.deployment import command as deployment
+from benchmarks.faults import command as faults
 from benchmarks.numerics import command as numerics
 from benchmarks.speed import command as speed
 
 SUBJECTS = {
     "cost": cost,
+    "faults": faults,
     "numerics": numerics,
     "speed": speed,
     "deployment": deployment,
