@@ -46,9 +46,10 @@ def page(programs, records):
 # The ward
 
 Measured by `python -m benchmarks faults`, seeds {", ".join(map(str, seeds))}, a
-sample every {EVERY} steps. A run is ill when it ended with ten points less accuracy (or variance explained) than its
-twin on the same seed, or not finite. A cell gives the share of all cases, and in brackets the least
-and the greatest one of a seed. Of several findings the first counts. "-": none to judge, not run.
+sample every {EVERY} steps. A run is ill when it ended with ten points less accuracy (or
+variance explained) than its twin on the same seed, or not finite. A cell gives the share
+of all cases, how many they are, and in brackets the least and the greatest share of a
+seed. Of several findings the first counts. "-": there was none to judge.
 
 {environment.describe()}
 

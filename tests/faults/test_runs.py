@@ -1,0 +1,56 @@
+"""A few programs of the ward, trained: what is found where, and nothing where nothing is."""
+
+import pytest
+
+from benchmarks.faults import scoring
+from benchmarks.faults.registry import PROGRAMS
+from benchmarks.faults.running import run
+
+ILL = ("tanh-large-weights", "relu-dead-bias", "square-root-at-zero")
+WELL = ("sparse-relu", "batch-norm-tanh")
+PLAIN = "sparse-relu"
+
+
+@pytest.fixture(scope="module")
+def ran():
+    """Dict of key to the record of a run."""
+    keys = [(name, 0, "warn") for name in (*ILL, *WELL)] + [(PLAIN, 0, "none")]
+    records = [run(PROGRAMS[name], seed, how)[0] for name, seed, how in keys]
+    assert [record.error for record in records] == [None] * len(records)
+    return {record.key: record for record in records}
+
+
+@pytest.mark.parametrize("name", ILL)
+def test_ill(ran, name):
+    record, program = ran[name, 0, "warn"], PROGRAMS[name]
+    case = scoring.Case(program, 0, None, record, None, {"warn": record})
+    verdict = scoring.judge(case, "monitor")
+    assert (verdict.found, verdict.kind, verdict.layer) == (True, True, True)
+    assert record.skill < 0.5
+
+
+@pytest.mark.parametrize("name", WELL)
+def test_well(ran, name):
+    record = ran[name, 0, "warn"]
+    assert record.alarms["monitor"] == []
+    assert record.skill >= PROGRAMS[name].least
+
+
+def test_at_the_very_step(ran):
+    record = ran["square-root-at-zero", 0, "warn"]
+    assert record.alarms["monitor"][0].step == record.first_bad_step == 1
+
+
+def test_peers_look_on(ran):
+    saturated = ran["tanh-large-weights", 0, "warn"].alarms
+    assert [alarm.rule for alarm in saturated["deep_diagnosis"]] == ["saturation"]
+    # The loss stays finite where only weights and gradients are not.
+    bad = ran["square-root-at-zero", 0, "warn"].alarms
+    assert bad["terminate_on_nan"] == []
+    assert [alarm.rule for alarm in bad["autotrainer"]][:1] == ["nonfinite"]
+
+
+def test_neither_the_monitor_nor_peers_change_the_training(ran):
+    watched, plain = ran[PLAIN, 0, "warn"], ran[PLAIN, 0, "none"]
+    assert watched.weights == plain.weights
+    assert plain.alarms == {}
