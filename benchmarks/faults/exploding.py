@@ -49,13 +49,11 @@ def diabetes(scaled=True, rate=0.02):
     )
 
 
-def sums(recurrent=None):
+def sums(gain=1.0):
     """A rectified recurrent layer that adds up a sequence."""
-    start = recurrent or initializers.Identity()
-    cell = layers.SimpleRNN(
-        16, "relu", recurrent_initializer=start.clone(), name="hidden_1"
-    )
-    optimizer = of(keras.optimizers.SGD, 0.01)
+    start = initializers.Identity(gain)
+    cell = layers.SimpleRNN(16, "relu", recurrent_initializer=start, name="hidden_1")
+    optimizer = of(keras.optimizers.SGD, 0.002)
     return train([cell], data.running_sums(), optimizer=optimizer, epochs=16)
 
 
@@ -144,7 +142,7 @@ PROGRAMS = (
     fault(
         "recurrent-blow-up",
         "recurrent-blow-up",
-        build=of(sums, initializers.Identity(4.0)),
+        build=of(sums, gain=4.0),
         twin="identity-sums",
         layers=("hidden_1",),
         cause="large_weights",

@@ -17,9 +17,10 @@ def listing(known, records):
     """
     parts = {
         "Ill and not found": _lines(_missed(known)),
-        "Found under another rule, in another layer or with another cause": _lines(
-            _misnamed(known)
+        "Found under another rule or in another layer": _lines(
+            _misnamed(known, ("kind", "layer"))
         ),
+        "Found with another cause": _lines(_misnamed(known, ("cause",))),
         "Healthy and flagged": _lines(_flagged(known, (HEALTHY, TWIN))),
         "Faulty by design, ended well": _lines(
             (case.program.name, f"skill {case.plain.skill:.2f}, {_said(case)}")
@@ -57,16 +58,12 @@ def _missed(known):
             yield case.program.name, skills
 
 
-def _misnamed(known):
+def _misnamed(known, fields):
     for case in scoring.ill(known):
         verdict = scoring.judge(case, "monitor")
         if verdict is None or not verdict.found:
             continue
-        wrong = [
-            name
-            for name in ("kind", "layer", "cause")
-            if getattr(verdict, name) is False
-        ]
+        wrong = [name for name in fields if getattr(verdict, name) is False]
         if wrong:
             program = case.program
             wanted = f"{'|'.join(program.answers)} {'|'.join(program.layers)}"

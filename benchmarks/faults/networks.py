@@ -83,8 +83,8 @@ def dense(widths, activation, separate=False, kernel=None, bias=None, only=None)
     return blocks
 
 
-def conv(filters, activation, kernel=None, bias=None, only=None, layer=None, size=3):
-    """Convolutions over images (or sequences), then the mean over all positions."""
+def conv(filters, activation, kernel=None, bias=None, only=None, layer=None):
+    """Convolutions over images (or sequences), and their values as one row."""
     layer = layer or layers.Conv2D
     blocks = []
     for number, count in enumerate(filters, 1):
@@ -96,5 +96,5 @@ def conv(filters, activation, kernel=None, bias=None, only=None, layer=None, siz
             options[name] = kernel.clone()
         if bias and changed:
             options["bias_initializer"] = bias.clone()
-        blocks.append(layer(count, size, activation=activation, **options))
+        blocks.append(layer(count, 3, activation=activation, **options))
     return [*blocks, layers.Flatten(name="flat")]

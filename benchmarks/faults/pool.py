@@ -1,10 +1,9 @@
 """Worker processes, each of which trains many programs one after the other."""
 
 import multiprocessing
-import os
 
 # A process grows with each model that was compiled in it, so it gives way to a new one.
-RUNS_A_PROCESS = 60
+RUNS_A_PROCESS = 40
 
 
 def run_all(jobs, processes):
@@ -32,7 +31,6 @@ def _begin():
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.get_logger().setLevel("ERROR")
-    os.nice(5)
     # The first training of a process takes longer than the others.
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("adam", "mse")

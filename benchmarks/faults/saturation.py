@@ -86,7 +86,7 @@ PROGRAMS = (
     fault(
         "tanh-large-weights-second",
         "tanh-large-weights",
-        build=of(digits, "tanh", kernel=normal(12.0), only=(2,)),
+        build=of(digits, "tanh", kernel=normal(12.0), only=(2, 3)),
         twin="tanh-digits",
         layers=("hidden_2",),
         cause=LARGE,
