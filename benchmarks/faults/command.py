@@ -5,6 +5,7 @@ import sys
 
 from benchmarks.faults import tables, version
 from benchmarks.faults.cache import DEFAULT, Cache
+from benchmarks.faults.peers import CheckNumerics
 from benchmarks.faults.pool import run_all
 from benchmarks.faults.program import HEALTHY, TWIN
 from benchmarks.faults.registry import PROGRAMS, select
@@ -79,12 +80,12 @@ def _jobs(programs, seeds, treatments):
 
 
 def _makes_sense(program, treatment):
-    """A twin is there to be compared with; a healthy run must stay as it is."""
-    if program.kind == TWIN:
+    if program.kind == TWIN:  # it is there to be compared with
         return treatment in ("none", "warn")
-    if program.kind == HEALTHY:
+    if program.kind == HEALTHY:  # under "rescue" it must stay as it is
         return treatment not in ("stop", "clip")
-    return True
+    # The checks see nothing else, and double the time of a run.
+    return treatment != CheckNumerics.name or "nonfinite" in program.answers
 
 
 def _report(number, count, record):

@@ -61,7 +61,9 @@ seed. Of several findings the first counts. "-": there was none to judge.
 
 Of the ill runs: found at all, under the right rule, in the right layer and with the right cause
 (where these are known); of the healthy ones: flagged. How late: steps after the first value that
-was not finite (mean), and for the other faults the share of the training (mean).
+was not finite (mean), and for the other faults the share of the training (mean). The peers
+look on at the runs of the monitor; `enable_check_numerics`, which cannot, was run on programs that
+may give NaN or Inf and on the healthy ones.
 
 """
     for part, chosen in parts.items():
