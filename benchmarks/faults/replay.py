@@ -55,10 +55,23 @@ def replayed(cache, record, rules=None):
     examiner = Examiner(rules, actions)
     before = record.alarms["monitor"]
     alarms = [alarm for alarm in before if alarm.rule == "nonfinite"]
+    fault = min((alarm.step for alarm in alarms), default=float("inf"))
     for window in windows_of(cache, record):
-        alarms += map(alarm_of, examiner.judge_window(window))
+        # Of numbers that are none there is nothing to judge.
+        if window.step < fault or not _bad(window):
+            alarms += map(alarm_of, examiner.judge_window(window))
     alarms.sort(key=lambda alarm: alarm.step)
     return dataclasses.replace(record, alarms=record.alarms | {"monitor": alarms})
+
+
+def _bad(window):
+    """Whether the window has values that are not finite."""
+    return any(
+        stats.nan_count
+        or stats.inf_count
+        or any(w.gradient_nan_count or w.gradient_inf_count for w in stats.weights)
+        for stats in window.layers.values()
+    )
 
 
 def main():

@@ -30,7 +30,8 @@ def wrong_loss():
 
 
 def _distance(y, p):
-    return keras.ops.mean(keras.ops.square(keras.ops.cast(y, p.dtype) - p), axis=-1)
+    number = keras.ops.reshape(keras.ops.cast(y, p.dtype), (-1, 1))
+    return keras.ops.mean(keras.ops.square(number - p), axis=-1)
 
 
 def single_softmax():
