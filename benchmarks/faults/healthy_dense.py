@@ -45,8 +45,9 @@ def codes():
     """A code under so much noise that its units do best at either end."""
     first, code = dense((48, 24), "tanh")
     code.activation = None
-    noise = layers.GaussianNoise(4.0, name="noise")
-    return [first, code, noise, layers.Activation("tanh", name="code")]
+    noise = layers.GaussianNoise(1.0, name="noise")
+    steep = layers.Rescaling(4.0, name="steep")
+    return [first, code, noise, steep, layers.Activation("tanh", name="code")]
 
 
 def negative_bias():

@@ -8,6 +8,7 @@ what peers said is taken as recorded. For trying out rules, import `replayed`.
 import argparse
 import dataclasses
 import pickle
+import types
 
 from benchmarks.faults import tables
 from benchmarks.faults.cache import DEFAULT, Cache
@@ -15,7 +16,8 @@ from benchmarks.faults.registry import PROGRAMS, select
 from benchmarks.faults.running import alarm_of
 from keras_activations.health.examiner import Examiner
 from keras_activations.health.rules import default_rules
-from keras_activations.telemetry.stats import InputStats
+
+MOMENTS = ("mean", "std", "min", "max")
 
 
 def windows_of(cache, record):
@@ -25,7 +27,12 @@ def windows_of(cache, record):
         list of `telemetry.stats.Window`.
     """
     kept = pickle.loads(cache.windows(record).read_bytes())
-    sizes = {name: InputStats(*map(float, v)) for name, v in kept["sizes"].items()}
+    sizes = {
+        name: types.SimpleNamespace(
+            **dict(zip(MOMENTS, map(float, values), strict=True))
+        )
+        for name, values in kept["sizes"].items()
+    }
     windows = []
     for window in kept["windows"]:
         known = {

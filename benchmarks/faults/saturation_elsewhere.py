@@ -18,6 +18,9 @@ LARGE = "large_weights"
 RAW = "unscaled_inputs"
 TARGETS = "unscaled_targets"
 
+# All of them start from large weights, but black pixels leave half of the first one free.
+CONVOLUTIONS = ("hidden_1", "hidden_2")
+
 # Few filters and sigmoids learn slowly.
 FAST = functools.partial(keras.optimizers.Adam, 0.01)
 
@@ -75,7 +78,7 @@ PROGRAMS = (
         "conv-large-weights",
         build=of(images, "tanh", kernel=normal(8.0)),
         twin="tanh-images",
-        layers=("hidden_1",),
+        layers=CONVOLUTIONS,
         cause=LARGE,
     ),
     fault(
@@ -83,7 +86,7 @@ PROGRAMS = (
         "conv-large-weights",
         build=of(images, "sigmoid", kernel=normal(25.0)),
         twin="sigmoid-images",
-        layers=("hidden_1",),
+        layers=CONVOLUTIONS,
         cause=LARGE,
     ),
     fault(
@@ -100,6 +103,8 @@ PROGRAMS = (
         build=of(recurrent, layers.SimpleRNN, recurrent_initializer=normal(5.0)),
         twin="rnn-waves",
         layers=("hidden_1",),
+        # Backwards through time the same weights multiply the gradient.
+        also=("exploding_gradient",),
         cause=LARGE,
     ),
     fault(
