@@ -157,12 +157,19 @@ def healed(case, treatment):
     return None if treated is None else rescued(treated, case.twin)
 
 
-def cost(case, treatment):
-    """Processor time of a treated run over that of the plain one, None where unknown."""
+def cost(case, treatment, field="seconds"):
+    """Processor time of a treated run over that of the plain one, None where unknown.
+
+    Args:
+        case: a `Case`.
+        treatment: str.
+        field: "seconds" for the whole run, "later_seconds" for that after its first
+            epoch, in which nearly all the tracing is done.
+    """
     treated, plain = case.treated.get(treatment), case.treated.get("none")
-    if treated is None or plain is None or not plain.seconds:
+    if treated is None or plain is None or not getattr(plain, field):
         return None
-    return treated.seconds / plain.seconds
+    return getattr(treated, field) / getattr(plain, field)
 
 
 def rate(answers):

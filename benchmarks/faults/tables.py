@@ -24,6 +24,7 @@ NAMES = {
     "check_numerics": "`enable_check_numerics`",
 }
 TREATED = ("none", "warn", "stop", "clip", "rescue")
+COSTS = ("seconds", "later_seconds")
 
 
 def page(programs, records):
@@ -152,27 +153,32 @@ def _unclaimed(known):
 
 
 def _healed(parts):
-    rows = [["", "of all ill runs", "of the rescuable", "cost, median (quartiles)"]]
+    rows = [["", "all ill runs", "rescuable ones", "cost", "cost after an epoch"]]
     for part, known in parts.items():
         chosen = scoring.ill(known)
         for treatment in TREATED:
-            answers = [(case, scoring.healed(case, treatment)) for case in chosen]
-            every = scoring.rate((case.seed, answer) for case, answer in answers)
+            healed = [(case, scoring.healed(case, treatment)) for case in chosen]
+            every = scoring.rate((case.seed, answer) for case, answer in healed)
             some = scoring.rate(
-                (case.seed, answer)
-                for case, answer in answers
-                if case.program.rescuable
+                (case.seed, answer) for case, answer in healed if case.program.rescuable
             )
-            costs = [c for case in chosen if (c := scoring.cost(case, treatment))]
-            rows.append(
-                [f"{treatment}, {part}", cell(every), cell(some), _spread(costs)]
-            )
+            costs = ["-", "-"]
+            if treatment in ("clip", "rescue"):
+                costs = [_costs(chosen, treatment, f) for f in COSTS]
+            rows.append([f"{treatment}, {part}", cell(every), cell(some), *costs])
     return f"""\
 Ended within 5 % of the twin's skill in the same number of epochs. The cost is the processor time of
-the run as a ratio to the plain one, tracing included. What a treatment was refused for is not
-counted; the refusals are listed below. The peers do not treat: at best they stop, see there.
+`fit` as a ratio to that of the plain run, median (quartiles): of the whole, and of what comes after
+the first epoch. The whole of these short runs is mostly the tracing of the step. What a treatment
+was refused for is not counted; the refusals are listed below. The peers do not treat: at best they
+stop, see there.
 
 {table(rows)}"""
+
+
+def _costs(chosen, treatment, field):
+    values = (scoring.cost(case, treatment, field) for case in chosen)
+    return _spread([value for value in values if value is not None])
 
 
 def _spread(values):

@@ -33,6 +33,7 @@ PROGRAMS = {p.name: p for p in (TWIN_OF_BOTH, SATURATED, BAD, WELL)}
 
 def record(program, treatment="warn", seed=0, **fields):
     fields = {"skill": 0.9, "steps": 200, "planned": 200, "seconds": 2.0} | fields
+    fields = {"later_seconds": 1.0} | fields
     return Record(program, seed, treatment, **fields)
 
 
@@ -171,6 +172,7 @@ class TestCases:
         assert scoring.healed(case, "rescue") is True
         assert scoring.healed(case, "clip") is None
         assert scoring.cost(case, "rescue") == pytest.approx(1.1)
+        assert scoring.cost(case, "rescue", "later_seconds") == pytest.approx(1.0)
         assert scoring.cost(case, "clip") is None
 
 

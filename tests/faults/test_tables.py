@@ -14,6 +14,7 @@ def record(program, treatment="warn", seed=0, skill=0.9, said=(), **fields):
         skill=skill,
         planned=200,
         seconds=2.0,
+        later_seconds=1.0,
         alarms={"monitor": list(said)} if treatment == "warn" else {},
         **fields,
     )
@@ -64,8 +65,9 @@ def test_what_was_healed():
         "50.0% of 2 (0 to 100)",
         "50.0% of 2 (0 to 100)",
         "1.00 (1.00 to 1.00)",
+        "1.00 (1.00 to 1.00)",
     ]
-    assert row(text, "Healed", "clip, tune") == ["-", "-", "-"]
+    assert row(text, "Healed", "clip, tune") == ["-", "-", "-", "-"]
     assert "- `clip`: 'clip' is not supported" in text
 
 
