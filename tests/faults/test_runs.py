@@ -7,7 +7,7 @@ from benchmarks.faults.registry import PROGRAMS
 from benchmarks.faults.running import run
 
 ILL = ("tanh-large-weights", "relu-dead-bias", "square-root-at-zero")
-WELL = ("sparse-relu", "batch-norm-tanh")
+WELL = ("sparse-relu", "relu-raw-pixels")
 PLAIN = "sparse-relu"
 
 
