@@ -35,11 +35,12 @@ notebooks: $(VENV)/.installed  ## execute the notebooks and save their output in
 	@$(VENV)/bin/python -m nbconvert --to notebook --execute --inplace \
 		--ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
-bench: $(VENV)/.installed  ## measure overhead, errors, speed and conversions
+bench: $(VENV)/.installed  ## measure overhead, errors, speed, conversions and detection (hours)
 	@$(VENV)/bin/python -m benchmarks cost
 	@$(VENV)/bin/python -m benchmarks numerics
 	@$(VENV)/bin/python -m benchmarks speed
 	@$(VENV)/bin/python -m benchmarks deployment
+	@$(VENV)/bin/python -m benchmarks faults
 
 tensorboard: $(VENV)/.installed  ## open TensorBoard on LOGS (default: logs)
 	@$(VENV)/bin/tensorboard --logdir $(LOGS)
