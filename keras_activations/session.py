@@ -59,7 +59,7 @@ class Session:
         self.phase = phase
         self.attached = False
         # Without updates there is none to hold back.
-        self._guard = None if optimizer is None else _guard(model, rules, actions)
+        self._guard = None if optimizer is None else _guard(model, rules, actions, phase)
         self.probe = Probe(model, [optimizer], every, selector(layers), self._guard)
         self._examiner = Examiner(
             rules,
@@ -148,7 +148,7 @@ class Session:
                     )
                 if dropped and fault is None and self._guard is not None:
                     findings += self._examiner.judge_dropped(
-                        window, self._guard.exceeded
+                        window, self._guard.norms.exceeded
                     )
             if samples:
                 findings += self._examiner.judge_window(window)
@@ -214,20 +214,22 @@ def _check_model(model, phase):
         )
 
 
-def _guard(model, rules, actions):
-    clipped = [rule for rule in rules if actions[rule.name] == "clip"]
-    if not clipped:
+def _guard(model, rules, actions, phase):
+    guarded = [rule for rule in rules if actions[rule.name] in ("clip", "rescue")]
+    if not guarded:
         return None
     replicas = model.distribute_strategy.num_replicas_in_sync
-    if replicas > 1:
+    if replicas > 1 and phase == "loop":
         raise ValueError(
-            '"clip" is not supported on several replicas in this version: each would '
-            'decide for itself what to drop. "stop" is. Received: a model with '
-            f"{replicas} replicas"
+            '"clip" and "rescue" are not supported on several replicas in a training '
+            "loop written by hand, where an update cannot be put back from outside of "
+            '`strategy.run`. They are in `fit`, and "stop" is here. Received: a model '
+            f"with {replicas} replicas"
         )
-    exploding = [rule for rule in clipped if isinstance(rule, ExplodingGradient)]
+    exploding = [rule for rule in guarded if isinstance(rule, ExplodingGradient)]
     return UpdateGuard(
         model,
-        nonfinite=any(rule.name == "nonfinite" for rule in clipped),
+        nonfinite=any(rule.name == "nonfinite" for rule in guarded),
         exploding=exploding[0] if exploding else None,
+        outside=phase == "train" and (replicas > 1 or bool(model.jit_compile)),
     )

@@ -1,11 +1,11 @@
 """The guard: holds back a bad update, whole, inside the training step."""
 
-import math
-
+import keras
 import tensorflow as tf
 
-WARM_UP = 10  # healthy steps before their norm says what is usual
-DECAY = 0.9
+from keras_activations.actions.held import Held
+from keras_activations.actions.norms import UsualNorm
+from keras_activations.telemetry.faults import sum_of_squares, values_of
 
 
 class UpdateGuard:
@@ -17,59 +17,51 @@ class UpdateGuard:
     on, gradients are clipped to the mean global norm of the healthy steps before it.
     Until then they are not touched.
 
+    There are two ways to hold back an update. Inside the step: a condition around what
+    the optimizer does. It costs nothing, but XLA compiles such an update differently,
+    to the last digit of every healthy step, and on several replicas an update may not
+    run inside a condition. There the step is run as it is, and put back from outside:
+    for as long as it runs, that needs a second copy of weights and slots.
+
     Args:
         model: the `keras.Model` that is trained.
         nonfinite: bool, hold back updates that are not finite.
-        exploding: None, or an `ExplodingGradient` rule whose `factor`, `floor` and
-            `limit` say which finite updates to hold back.
+        exploding: None, or an `ExplodingGradient` rule.
+        outside: bool, hold back from outside of the step; see `around`.
+
+    Attributes:
+        norms: the `UsualNorm`.
+        clipping: bool, is clipping part of the step? From outside it becomes so by
+            tracing the step anew, after the first update that was dropped.
+        zeroing: bool, are entries that are not finite set to zero instead of dropping
+            their update? To be set before the step is traced.
     """
 
-    def __init__(self, model, nonfinite=True, exploding=None):
+    def __init__(self, model, nonfinite=True, exploding=None, outside=False):
         self._model = model
         self._nonfinite = nonfinite
-        self._exploding = exploding
-        self._averages = []
-        self._metrics = []
-        self.clip_norm = _scalar(math.inf)
-        self._exceeded = _scalar(math.inf)
-        self._usual_norm = _scalar(0.0)
-        self._healthy_steps = _scalar(0.0)
-
-    @property
-    def exceeded(self):
-        """The limit that held when the last update was dropped, a float."""
-        return float(self._exceeded.numpy())
+        self.outside = outside
+        self.norms = UsualNorm(exploding)
+        self.clipping = not outside
+        self.zeroing = False
+        self._held = None
 
     def before_step(self):
-        """Remembers the state that a step changes beside the trainable weights.
-
-        The tensors share the variables' memory until these are assigned to.
-        """
-        model = self._model
-        self._averages = [_with_value(v) for v in model.non_trainable_weights]
-        self._metrics = [_with_value(v) for v in model.metrics_variables]
+        """Holds the state that a step changes beside what the optimizer does."""
+        if not self.outside:
+            self._held = Held(self._model)
 
     def after_step(self, dropped):
-        """Puts that state back where the update was dropped.
+        """Puts that state back where the update was dropped."""
+        held, self._held = self._held, None
+        if held is not None:
+            _when(dropped, held.put_back)
 
-        Metrics count the step all the same unless it would leave NaN in them, to be
-        seen for the rest of the epoch.
-        """
-
-        def restore():
-            for variable, value in self._averages:
-                variable.assign(value)
-            for variable, value in self._metrics:
-                variable.assign(_finite_or(value, variable))
-            return tf.constant(True)
-
-        tf.cond(dropped, restore, lambda: tf.constant(False))
-        self._averages, self._metrics = [], []
-
-    def apply(self, apply, gradients, variables, squares, loss):
+    def apply(self, optimizer, apply, gradients, variables, squares, loss):
         """Applies an update, or drops it.
 
         Args:
+            optimizer: what applies it.
             apply: callable `(gradients, variables)`, the optimizer's own.
             gradients: list of tensors, `tf.IndexedSlices` or None.
             variables: the variables they belong to.
@@ -77,65 +69,94 @@ class UpdateGuard:
             loss: the loss, a scalar, or None.
 
         Returns:
-            boolean scalar: was the update dropped?
+            boolean scalar: is the update dropped?
         """
+        # LossScaleOptimizer drops updates that are not finite itself, and must see
+        # them: they are how it finds its scale.
+        scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        if self.zeroing and not scales:
+            gradients, squares = _without_nonfinite(gradients)
         norm = tf.sqrt(tf.add_n(squares))
-        finite = tf.math.is_finite(norm)
-        if loss is not None:
-            finite &= tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(loss)))
-        bad = tf.logical_not(finite) if self._nonfinite else tf.constant(False)
-        if self._exploding is not None:
-            bad |= finite & (norm > self._limit())
-        scale = tf.minimum(1.0, self.clip_norm / norm)
-        clipped = [_scaled(gradient, scale) for gradient in gradients]
+        sound = tf.math.is_finite(norm)
+        healthy = tf.constant(True) if scales or not self._nonfinite else sound
+        if loss is not None and self._nonfinite:
+            healthy &= tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(loss)))
+        explodes = sound & self.norms.explodes(norm)
+        bad = explodes | ~healthy
+        if self.clipping:
+            scale = self.norms.scale(norm)
+            gradients = [_scaled(gradient, scale) for gradient in gradients]
+        if self.outside:
+            apply(gradients, variables)
+            return bad
+        withheld = explodes if scales else bad
+        _when(~withheld, lambda: apply(gradients, variables))
+        self._note(bad, norm)
+        return bad
 
-        def drop():
-            usual = tf.where(self._healthy_steps > 0, self._usual_norm, 1.0)
-            self.clip_norm.assign(tf.minimum(self.clip_norm, usual))
-            if self._exploding is not None:
-                self._exceeded.assign(self._limit())
+    def around(self, step):
+        """A step that is put back if its update is to be dropped.
+
+        Args:
+            step: callable `(data) -> (*results, verdict)`, where the verdict is a
+                matrix with a row a replica: was there an update, is it to be dropped,
+                and the global norm of its gradients.
+
+        Returns:
+            callable `(data) -> results`.
+        """
+
+        def guarded_step(data):
+            held = Held(self._model, self._model.optimizer)
+            *results, verdict = step(data)
+            bad = tf.reduce_any(verdict[:, 1] > 0)
+            norm = tf.cast(verdict[0, 2], tf.float32)
+            _when(bad, held.put_back)
+            _when(verdict[0, 0] > 0, lambda: self._note(bad, norm))
+            return tuple(results)
+
+        return guarded_step
+
+    def _note(self, bad, norm):
+        norms = self.norms
+        _when(bad, norms.note_dropped, lambda: norms.note_applied(norm))
+
+
+def _when(condition, effect, otherwise=None):
+    """Runs what returns nothing, if the condition holds."""
+
+    def branch(effect):
+        def run():
+            if effect is not None:
+                effect()
             return tf.constant(True)
 
-        def keep():
-            self._learn(norm)
-            apply(clipped, variables)
-            return tf.constant(False)
+        return run
 
-        return tf.cond(bad, drop, keep)
-
-    def _limit(self):
-        rule = self._exploding
-        usual = tf.maximum(rule.factor * self._usual_norm, rule.floor)
-        known = self._healthy_steps >= WARM_UP
-        return tf.where(known, tf.minimum(usual, rule.limit), rule.limit)
-
-    def _learn(self, norm):
-        steps = self._healthy_steps.assign_add(1.0)
-        # The plain mean at first, then an exponential one.
-        weight = tf.maximum(1.0 / steps, 1.0 - DECAY)
-        learnt = self._usual_norm + weight * (norm - self._usual_norm)
-        finite = tf.math.is_finite(learnt)
-        self._usual_norm.assign(tf.where(finite, learnt, self._usual_norm))
+    tf.cond(condition, branch(effect), branch(otherwise))
 
 
 def _scaled(gradient, scale):
+    return _mapped(gradient, lambda values: values * tf.cast(scale, values.dtype))
+
+
+def _without_nonfinite(gradients):
+    def zeroed(values):
+        return tf.where(tf.math.is_finite(values), values, tf.zeros_like(values))
+
+    gradients = [_mapped(gradient, zeroed) for gradient in gradients]
+    squares = [
+        sum_of_squares(values_of(gradient))
+        for gradient in gradients
+        if gradient is not None
+    ]
+    return gradients, squares
+
+
+def _mapped(gradient, function):
     if gradient is None:
         return None
     if isinstance(gradient, tf.IndexedSlices):
-        values = gradient.values * tf.cast(scale, gradient.values.dtype)
+        values = function(gradient.values)
         return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
-    return gradient * tf.cast(scale, gradient.dtype)
-
-
-def _with_value(variable):
-    return variable.value, tf.identity(variable.value)
-
-
-def _finite_or(value, variable):
-    if not variable.dtype.is_floating:
-        return variable
-    return tf.where(tf.reduce_all(tf.math.is_finite(variable)), variable, value)
-
-
-def _scalar(value):
-    return tf.Variable(value, dtype=tf.float32, trainable=False)
+    return function(gradient)

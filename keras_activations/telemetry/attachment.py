@@ -123,7 +123,7 @@ class Attachment:
         own_step = getattr(self.model, f"{self._phase}_step")
         step = self._probe.monitored(own_step)
         self._probe.banks.clear()  # theirs is the room that the last function needed
-        with self._in_place(step):
+        with self._in_place(step), self._guarded():
             getattr(self.model, self._maker)(force=True)
         step_function = self._current
 
@@ -140,6 +140,21 @@ class Attachment:
             return results
 
         return monitored_function
+
+    @contextlib.contextmanager
+    def _guarded(self):
+        # Keras takes every step through this function once it is compiled: what is
+        # put around it here runs outside of it, and outside of the replicas.
+        if self._phase != "train" or not self._probe.guarded_from_outside:
+            yield
+            return
+        attributes, name = vars(self.model), "_autoconvert_optionals"
+        prepare = self.model._autoconvert_optionals
+        attributes[name] = lambda step: prepare(self._probe.around(step))
+        try:
+            yield
+        finally:
+            del attributes[name]
 
     @contextlib.contextmanager
     def _in_place(self, step):

@@ -32,8 +32,10 @@ class Probe:
         every: training steps between two samples of the distributions.
         selected: callable `layer -> bool`: is its distribution sampled?
         guard: None, or what may hold back updates: an object with
-            `apply(apply, gradients, variables, squares, loss) -> dropped`,
-            `before_step()` and `after_step(dropped)`, called in the graph.
+            `apply(optimizer, apply, gradients, variables, squares, loss) -> dropped`,
+            `before_step()` and `after_step(dropped)`, called in the graph. If its
+            `outside` is true, its `around(step)` is called with a step that gives a
+            verdict as well; see `monitored`.
     """
 
     def __init__(self, model, optimizers, every, selected, guard=None):
@@ -85,6 +87,10 @@ class Probe:
         synchronisation. Of what each replica puts out Keras takes the mean, so that
         each gives as many times its own row as there are replicas.
 
+        For a guard outside of the step it gives `(results, status, verdict)`, where
+        `verdict` has such a row as well: was there an update, is it to be dropped, and
+        the global norm of its gradients.
+
         Args:
             step: callable `(data)`, e.g. `model.train_step`.
         """
@@ -101,9 +107,23 @@ class Probe:
                 bank = self._finish(record)
                 number = tf.cast(record.step, tf.float64)
                 status = tf.concat([[number], bank.flags.read_value()], axis=0)
-            return results, self.replicas.own_row(self.replicas.number * status)
+                if not self.guarded_from_outside:
+                    return results, self._own_row(status)
+                return results, self._own_row(status), self._own_row(_verdict(record))
 
         return monitored_step
+
+    @property
+    def guarded_from_outside(self):
+        """Whether there is a guard, and it stands outside of the step."""
+        return self._guard is not None and self._guard.outside
+
+    def around(self, step):
+        """The guard's `around`."""
+        return self._guard.around(step)
+
+    def _own_row(self, vector):
+        return self.replicas.own_row(self.replicas.number * vector)
 
     def _open_record(self):
         clock = self._clock.read_value()
@@ -159,10 +179,7 @@ class Probe:
         record.gradients += pairs
         if pairs:
             self._note_weights(record, optimizer, [v for v, _ in pairs])
-        # LossScaleOptimizer drops updates that are not finite itself, and must see
-        # them: they are how it finds its scale.
-        scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-        if self._guard is None or scales:
+        if self._guard is None:
             result = apply(gradients, variables)
         else:
             result = self._guarded(optimizer, apply, gradients, variables)
@@ -189,7 +206,9 @@ class Probe:
             with keras.name_scope(optimizer.name, caller=optimizer):
                 optimizer.build(variables)
         squares = record.norms[-sum(g is not None for g in gradients) :]
-        dropped = self._guard.apply(apply, gradients, variables, squares, record.loss)
+        dropped = self._guard.apply(
+            optimizer, apply, gradients, variables, squares, record.loss
+        )
         record.dropped.append(dropped)
         return optimizer.iterations
 
@@ -257,6 +276,14 @@ def _by_layer(outputs):
     for layer, tensor in outputs:
         calls.setdefault(id(layer), (layer, []))[1].append(tensor)
     return list(calls.values())
+
+
+def _verdict(record):
+    if not record.dropped:
+        return tf.zeros([3], tf.float64)
+    dropped = tf.cast(tf.reduce_any(tf.stack(record.dropped)), tf.float64)
+    norm = tf.cast(tf.sqrt(tf.add_n(record.norms)), tf.float64)
+    return tf.stack([tf.ones([], tf.float64), dropped, norm])
 
 
 def _when(condition, effect):
