@@ -1,29 +1,22 @@
 """`ActivationMonitor`: wiring, schedule and Keras hooks."""
 
 import contextlib
-import os
-import warnings
-from typing import Any
 
 import keras
-import tensorflow as tf
 
-from keras_activations._version import __version__
-from keras_activations.actions.responses import action_name, check_action, respond
+from keras_activations.actions.responses import check_action
+from keras_activations.chart import Chart
 from keras_activations.health.rules import check_rules
-from keras_activations.session import Session
-from keras_activations.telemetry.selection import selector
-from keras_activations.writers import (
-    RunDescription,
-    TensorBoardWriter,
-    check_log_dir,
-    check_metadata,
-    print_report,
-    render_report,
+from keras_activations.journal import Journal
+from keras_activations.options import (
+    check_counted,
+    check_loop_model,
+    check_options,
+    warn_not_watched,
 )
-
-STOP_FLAGS = {"test": "stop_evaluating", "predict": "stop_predicting"}
-INFERENCE_RUNS = {"test": "evaluate", "predict": "predict"}
+from keras_activations.sessions import Sessions
+from keras_activations.telemetry.selection import selector
+from keras_activations.writers import check_log_dir, check_metadata, render_report
 
 
 class ActivationMonitor(keras.callbacks.Callback):
@@ -44,12 +37,11 @@ class ActivationMonitor(keras.callbacks.Callback):
             Defaults to 50. The first step of a fit is always sampled. NaN and Inf are counted
             in every step.
         on_nonfinite: what to do about NaN or Inf: `"ignore"`, `"warn"`, `"stop"`
-            (default), `"raise"` (a `FindingError`), `"clip"` (drop the update, and clip
-            gradients from then on), or a callable `(finding, model)`.
-        on_saturation: likewise, without `"clip"`. Defaults to `"warn"`.
-        on_dead_units: likewise. Defaults to `"warn"`.
-        on_vanishing_gradient: likewise. Defaults to `"warn"`.
-        on_exploding_gradient: likewise, with `"clip"`. Defaults to `"warn"`.
+            (default), `"raise"` (a `FindingError`), `"clip"` (keep the run inside
+            bounds), `"rescue"` (repair it while it runs), or a callable
+            `(finding, model)`.
+        on_saturation, on_dead_units, on_vanishing_gradient, on_exploding_gradient:
+            likewise. Default to `"warn"`.
         rules: list of rule objects of `keras_activations.rules`, in place of the
             default ones.
         metadata: dict of str, e.g. model version, commit, data set; written beside
@@ -91,15 +83,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         verbose=1,
     ):
         super().__init__()
-        if keras.backend.backend() != "tensorflow":
-            raise ValueError(
-                "ActivationMonitor works with Keras's TensorFlow backend only. "
-                f"Received: keras.backend.backend()={keras.backend.backend()!r}"
-            )
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            raise ValueError(f"`every` must be an int >= 1. Received: every={every!r}")
-        if verbose not in (0, 1):
-            raise ValueError(f"`verbose` must be 0 or 1. Received: verbose={verbose!r}")
+        check_options(every, verbose)
         selector(layers)
         self.log_dir = check_log_dir(log_dir)
         self.layers = layers
@@ -117,16 +101,21 @@ class ActivationMonitor(keras.callbacks.Callback):
         }
         self.metadata = check_metadata(metadata)
         self.verbose = verbose
-        self.findings = []
-        self.stats = {}
         self._epoch = 0
-        self._last_step = 0
         self._called = False  # by name, and not as the validation inside a `fit`
-        self._session: Any = None  # the `Session` at work, once there is one
-        self._sessions: dict[str, Any] = {}
-        self._writer: Any = None
-        self._writers: dict[str, Any] = {}
-        self._described = False
+        self._sessions = Sessions(every, layers, self.rules, self.actions)
+        self._journal = Journal(
+            self.log_dir, self.rules, self.actions, self.metadata, verbose
+        )
+        self._chart = Chart(self._journal, self.actions)
+
+    @property
+    def findings(self):
+        return self._chart.findings
+
+    @property
+    def stats(self):
+        return self._chart.stats
 
     def report(self):
         """The last window as a table, worst layer first, and the findings.
@@ -171,30 +160,25 @@ class ActivationMonitor(keras.callbacks.Callback):
 
     def _attach_to_inference(self, phase):
         called, self._called = self._called, False
-        if not self._attached_to("train", "loop"):
+        if not self._sessions.attached_to(self.model, "train", "loop"):
             self._attach(phase)
         elif called:  # else it is the validation inside `fit`, which is not watched
-            warnings.warn(
-                "This ActivationMonitor is attached to the training of the model "
-                f"{self.model.name!r}, so this call is not watched: give it a monitor "
-                "of its own. (A `fit` that an exception broke off counts as training "
-                "until the next one begins.)",
-                stacklevel=2,
-            )
+            warn_not_watched(self.model)
 
     def _attach(self, phase, optimizer=None):
-        if self._attached_to(phase, "loop"):
+        if self._sessions.attached_to(self.model, phase, "loop"):
             return  # the same monitor twice in one list of callbacks
         if self._attached:  # the last call broke off where no hook of ours ran
             self._session.detach()
         self._begin(self.model, optimizer, phase)
-        self._session.attach(self._on_status, self._close_writer)
+        self._session.attach(
+            self._on_status, self._journal.close, self._chart.note_treatment
+        )
 
     def _detach(self, phase):
-        session = self._sessions.get(phase)
-        if self._attached and session is not None and self._session is session:
-            session.detach()
-            self._print_report()
+        if self._sessions.attached_to(None, phase):
+            self._session.detach()
+            self._journal.print_report(self.stats, self.findings)
 
     # A training loop written by hand
 
@@ -225,15 +209,7 @@ class ActivationMonitor(keras.callbacks.Callback):
                     print(finding)
         ```
         """
-        if not isinstance(model, keras.Model):
-            raise ValueError(
-                f"`model` must be a keras.Model. Received: model={model!r}"
-            )
-        if not model.built:
-            raise ValueError(
-                "`model` must be built: call it once on a batch, or `model.build(shape)`. "
-                f"Received: model={model.name!r}, not built"
-            )
+        check_loop_model(model)
         if self._attached and not self._session.detach():
             raise ValueError(
                 "This ActivationMonitor is attached to a loop already. "
@@ -244,14 +220,18 @@ class ActivationMonitor(keras.callbacks.Callback):
         self._begin(model, optimizer, "loop")
         try:
             with self._session.attach_to_loop():
-                self._last_step = self._session.probe.step
+                self._chart.last_step = self._session.probe.step
                 yield self
         finally:
-            self._close_writer()
-        self._print_report()
+            self._journal.close()
+        self._journal.print_report(self.stats, self.findings)
 
-    def step(self):
+    def step(self, inputs=None):
         """Judges the training step just done in the loop; see `attach`.
+
+        Args:
+            inputs: what the model was called with in it. `"rescue"` needs it to rescale
+                weights; without, it says that it cannot.
 
         Returns:
             list of the new `Finding`s.
@@ -261,111 +241,25 @@ class ActivationMonitor(keras.callbacks.Callback):
         """
         if not self._attached:
             raise RuntimeError("`step` belongs inside `with monitor.attach(model):`.")
-        if self._session.probe.step == self._last_step:
-            raise RuntimeError(
-                "No training step was counted since the last call of `step`. Trace the "
-                "training function inside `with monitor.attach(model, optimizer):`, and "
-                "give it the optimizer that the loop uses."
-            )
-        return self._examine()
+        check_counted(self._session.probe.step, self._chart.last_step)
+        return self._chart.examine(self._epoch, inputs)
 
     # What comes of a step
 
     @property
-    def _attached(self):
-        return self._session is not None and self._session.attached
+    def _session(self):
+        """The `Session` at work, None before the first."""
+        return self._sessions.current
 
-    def _attached_to(self, *phases):
-        """Whether it is this model that is watched, in one of these phases."""
-        own = [self._sessions.get(phase) for phase in phases]
-        return (
-            self._attached
-            and self._session.model is self.model
-            and any(self._session is session for session in own)
-        )
+    @property
+    def _attached(self):
+        return self._sessions.attached
 
     def _begin(self, model, optimizer, phase):
-        self.findings, self.stats, self._epoch = [], {}, 0
-        known = self._sessions.get(phase)
-        # The same model goes on where it was, unless it was compiled anew.
-        if known is None or (known.model, known.optimizer) != (model, optimizer):
-            known = self._sessions[phase] = Session(
-                model,
-                optimizer,
-                self.every,
-                self.layers,
-                self.rules,
-                self.actions,
-                phase,
-            )
-        self._session = known
-        self._writer = self._writer_of(phase)
-        self._described = False
-
-    def _writer_of(self, phase):
-        if self.log_dir is None or not self._session.in_charge:
-            return None
-        if phase not in self._writers:
-            run = INFERENCE_RUNS.get(phase, "")
-            self._writers[phase] = TensorBoardWriter(os.path.join(self.log_dir, run))
-        return self._writers[phase]
+        self._epoch = 0
+        self._chart.begin(self._sessions.begin(model, optimizer, phase))
 
     def _on_status(self, status):
         # Step, first bad step, dropped updates, samples: mostly there is nothing.
         if status[:, 1:].any():
-            self._examine()
-
-    def _examine(self):
-        judgement = self._session.examine(self._epoch)
-        self._last_step = self._session.probe.step
-        if judgement.window is not None:
-            self.stats = judgement.window.layers
-        self.findings += judgement.findings
-        self._write(judgement)
-        for finding in judgement.findings:
-            if self._speaks and finding.action != "ignore":
-                print(f"\nActivationMonitor ({finding.action}): {finding}")
-        for finding in judgement.findings:
-            flag = STOP_FLAGS.get(self._session.phase, "stop_training")
-            respond(finding, self.actions[finding.rule], self._session.model, flag)
-        return judgement.findings
-
-    def _write(self, judgement):
-        if self._writer is None:
-            return
-        if not self._described:
-            self._writer.write_description(self._description(), step=self._last_step)
-            self._described = True
-        if judgement.window is not None:
-            self._writer.write_window(judgement.window)
-        if judgement.findings:
-            self._writer.write_findings(judgement.findings)
-
-    def _description(self):
-        layers = [
-            (entry.path, entry.activation)
-            for bank in self._session.probe.banks.values()
-            for entry in bank.layout.sampled
-        ]
-        rules = [
-            (rule.name, action_name(self.actions[rule.name]), rule.thresholds())
-            for rule in self.rules
-        ]
-        versions = {
-            "keras_activations": __version__,
-            "keras": keras.__version__,
-            "tensorflow": tf.__version__,
-        }
-        return RunDescription(layers, rules, versions, self.metadata)
-
-    @property
-    def _speaks(self):
-        return self.verbose and self._session.in_charge
-
-    def _print_report(self):
-        if self._speaks:
-            print_report(self.stats, self.findings)
-
-    def _close_writer(self):
-        if self._writer is not None:
-            self._writer.close()
+            self._chart.examine(self._epoch)

@@ -7,15 +7,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_activations.actions.guard import UpdateGuard
 from keras_activations.actions.responses import action_name
+from keras_activations.actions.treatment import Treatment
 from keras_activations.health.examiner import Examiner
 from keras_activations.health.finding import Finding
-from keras_activations.health.rules import ExplodingGradient
 from keras_activations.telemetry.attachment import Attachment, loop_attachment
 from keras_activations.telemetry.probe import Probe
 from keras_activations.telemetry.ranges import next_ranges
-from keras_activations.telemetry.readout import batch_stats, first_fault, layer_stats
+from keras_activations.telemetry.readout import (
+    Fault,
+    batch_stats,
+    first_fault,
+    layer_stats,
+)
 from keras_activations.telemetry.replicas import Replicas
 from keras_activations.telemetry.selection import check_patterns, selector
 from keras_activations.telemetry.stats import Window
@@ -28,10 +32,14 @@ class Judgement:
     Attributes:
         window: the `Window` that ended with it, or None.
         findings: list of `Finding`.
+        fault: the first `Fault` since the last judgement, or None.
+        dropped: whether an update was held back.
     """
 
     window: Window | None
     findings: list[Finding]
+    fault: Fault | None = None
+    dropped: bool = False
 
 
 class Session:
@@ -58,15 +66,16 @@ class Session:
         self.optimizer = optimizer
         self.phase = phase
         self.attached = False
-        # Without updates there is none to hold back.
-        self._guard = None if optimizer is None else _guard(model, rules, actions, phase)
-        self.probe = Probe(model, [optimizer], every, selector(layers), self._guard)
+        self._treatment = Treatment(model, optimizer, rules, actions, phase)
+        guard = self._treatment.guard
+        self.probe = Probe(model, [optimizer], every, selector(layers), guard)
         self._examiner = Examiner(
             rules,
             {rule: action_name(action) for rule, action in actions.items()},
             loss_scaling=isinstance(optimizer, keras.optimizers.LossScaleOptimizer),
         )
-        self._attachment = Attachment(model, self.probe, phase)
+        self._treatment.on_changed = self._examiner.begin_anew
+        self._attachment = Attachment(model, self.probe, phase, self._treatment.tracing)
         self._totals = {}
         self._epoch_totals = {}
 
@@ -75,15 +84,25 @@ class Session:
         """Whether this process is the one that writes logs and prints."""
         return self.probe.replicas.in_charge
 
-    def attach(self, on_status, on_detach):
-        """Watches `fit`, `evaluate` or `predict` until `detach`; see `Attachment`."""
+    def attach(self, on_status, on_detach, on_treated):
+        """Watches `fit`, `evaluate` or `predict` until `detach`; see `Attachment`.
+
+        Args:
+            on_treated: callable `(findings)` run when a treatment that had to wait for
+                a batch was given.
+        """
 
         def detached():
             self.attached = False
             on_detach()
 
+        def before_call(draw):
+            if self._treatment.waiting:
+                on_treated(self._treatment.give_with(draw(), self.probe.step))
+
         self._begin()
-        self._attachment.attach(on_status, detached)
+        self._attachment.attach(on_status, detached, before_call)
+        self._treatment.begin(self.probe.step, self._attachment.trace_anew)
         self.attached = True
 
     def detach(self):
@@ -94,6 +113,7 @@ class Session:
     def attach_to_loop(self):
         """Watches a training loop written by hand while the context is open."""
         self._begin()
+        self._treatment.begin(self.probe.step)
         self.model.stop_training = False  # as `fit` does, for the loop to look at
         with loop_attachment(self.model, self.probe):
             self.attached = True
@@ -128,7 +148,7 @@ class Session:
         Returns:
             `Judgement`.
         """
-        window, findings = None, []
+        window, findings, first, held_back = None, [], None, False
         for bank in self.probe.banks.values():
             if not bank.noted:
                 continue
@@ -136,6 +156,7 @@ class Session:
             _, dropped, samples = reading.flags
             self._add_totals(reading)
             fault = first_fault(reading)
+            first, held_back = first or fault, held_back or bool(dropped)
             step = self.probe.step
             if samples or dropped or fault is not None:
                 stats = layer_stats(reading, self._totals)
@@ -146,16 +167,30 @@ class Session:
                     findings += self._examiner.judge_fault(
                         fault, reading.layout, step, epoch, window
                     )
-                if dropped and fault is None and self._guard is not None:
+                guard = self._treatment.guard
+                if dropped and fault is None and guard is not None:
                     findings += self._examiner.judge_dropped(
-                        window, self._guard.norms.exceeded
+                        window, guard.norms.exceeded
                     )
             if samples:
                 findings += self._examiner.judge_window(window)
                 bank.ranges = next_ranges(reading)
                 self._totals = {}
             bank.reset(window=bool(samples or dropped))
-        return Judgement(window if window and window.samples else None, findings)
+        window = window if window and window.samples else None
+        return Judgement(window, findings, first, held_back)
+
+    def treat(self, judgement, inputs=None):
+        """Does what `"clip"` and `"rescue"` ask for.
+
+        Args:
+            judgement: a `Judgement`.
+            inputs: in a loop by hand, what the model was called with, or None.
+
+        Returns:
+            list of `Finding`, one for each intervention.
+        """
+        return self._treatment.follow(judgement, self.probe.step, inputs)
 
     def epoch_logs(self, stats):
         """The worst layer's figures, for the logs of an epoch.
@@ -212,24 +247,3 @@ def _check_model(model, phase):
             "MultiWorkerMirroredStrategy. Received: a model under "
             f"{type(strategy).__name__} with {strategy.num_replicas_in_sync} replicas"
         )
-
-
-def _guard(model, rules, actions, phase):
-    guarded = [rule for rule in rules if actions[rule.name] in ("clip", "rescue")]
-    if not guarded:
-        return None
-    replicas = model.distribute_strategy.num_replicas_in_sync
-    if replicas > 1 and phase == "loop":
-        raise ValueError(
-            '"clip" and "rescue" are not supported on several replicas in a training '
-            "loop written by hand, where an update cannot be put back from outside of "
-            '`strategy.run`. They are in `fit`, and "stop" is here. Received: a model '
-            f"with {replicas} replicas"
-        )
-    exploding = [rule for rule in guarded if isinstance(rule, ExplodingGradient)]
-    return UpdateGuard(
-        model,
-        nonfinite=any(rule.name == "nonfinite" for rule in guarded),
-        exploding=exploding[0] if exploding else None,
-        outside=phase == "train" and (replicas > 1 or bool(model.jit_compile)),
-    )

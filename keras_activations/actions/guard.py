@@ -4,8 +4,11 @@ import keras
 import tensorflow as tf
 
 from keras_activations.actions.held import Held
+from keras_activations.actions.learning_rate import slowed
 from keras_activations.actions.norms import UsualNorm
 from keras_activations.telemetry.faults import sum_of_squares, values_of
+
+RAISED_TO = 0.1
 
 
 class UpdateGuard:
@@ -34,7 +37,12 @@ class UpdateGuard:
         clipping: bool, is clipping part of the step? From outside it becomes so by
             tracing the step anew, after the first update that was dropped.
         zeroing: bool, are entries that are not finite set to zero instead of dropping
-            their update? To be set before the step is traced.
+            their update?
+        raised: ids of the variables whose gradients are scaled up to `RAISED_TO` of
+            the greatest one's norm.
+        rate_factor: what a learning rate schedule is multiplied by.
+
+    The last four take effect when the step is next traced.
     """
 
     def __init__(self, model, nonfinite=True, exploding=None, outside=False):
@@ -44,6 +52,8 @@ class UpdateGuard:
         self.norms = UsualNorm(exploding)
         self.clipping = not outside
         self.zeroing = False
+        self.raised: set[int] = set()
+        self.rate_factor = 1.0
         self._held = None
 
     def before_step(self):
@@ -77,6 +87,8 @@ class UpdateGuard:
         if self.zeroing and not scales:
             gradients, squares = _without_nonfinite(gradients)
         norm = tf.sqrt(tf.add_n(squares))
+        if self.raised:
+            gradients = _raised(gradients, variables, squares, self.raised)
         sound = tf.math.is_finite(norm)
         healthy = tf.constant(True) if scales or not self._nonfinite else sound
         if loss is not None and self._nonfinite:
@@ -86,11 +98,16 @@ class UpdateGuard:
         if self.clipping:
             scale = self.norms.scale(norm)
             gradients = [_scaled(gradient, scale) for gradient in gradients]
+
+        def update():
+            with slowed(optimizer, self.rate_factor):
+                apply(gradients, variables)
+
         if self.outside:
-            apply(gradients, variables)
+            update()
             return bad
         withheld = explodes if scales else bad
-        _when(~withheld, lambda: apply(gradients, variables))
+        _when(~withheld, update)
         self._note(bad, norm)
         return bad
 
@@ -134,6 +151,20 @@ def _when(condition, effect, otherwise=None):
         return run
 
     tf.cond(condition, branch(effect), branch(otherwise))
+
+
+def _raised(gradients, variables, squares, ids):
+    wanted = RAISED_TO * tf.sqrt(tf.reduce_max(tf.stack(squares)))
+    left = iter(squares)
+    raised = []
+    for gradient, variable in zip(gradients, variables, strict=True):
+        if gradient is not None:
+            norm = tf.sqrt(next(left))
+            if id(variable) in ids:
+                factor = tf.where(norm > 0, tf.maximum(wanted / norm, 1.0), 1.0)
+                gradient = _scaled(gradient, factor)
+        raised.append(gradient)
+    return raised
 
 
 def _scaled(gradient, scale):

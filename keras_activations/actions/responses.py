@@ -3,7 +3,6 @@
 import difflib
 
 ACTIONS = ("ignore", "warn", "stop", "raise", "clip", "rescue")
-CLIPPABLE = ("nonfinite", "exploding_gradient")
 
 
 class FindingError(RuntimeError):
@@ -19,10 +18,10 @@ class FindingError(RuntimeError):
 
 
 def check_action(rule, action):
-    """Returns the action when the rule can have it.
+    """Returns the action when there is such a one.
 
     Raises:
-        ValueError: unknown, or not supported for this rule.
+        ValueError: unknown.
     """
     option = f"on_{rule}"
     if callable(action):
@@ -33,16 +32,6 @@ def check_action(rule, action):
         raise ValueError(
             f"`{option}` must be one of {', '.join(map(repr, ACTIONS))} or a callable "
             f"(finding, model).{hint} Received: {option}={action!r}"
-        )
-    if action == "rescue":
-        raise ValueError(
-            "'rescue' is not supported in this version; 'stop' is. "
-            f"Received: {option}={action!r}"
-        )
-    if action == "clip" and rule not in CLIPPABLE:
-        raise ValueError(
-            f"'clip' is supported for {' and '.join(CLIPPABLE)} in this version, not "
-            f"for {rule}. Received: {option}={action!r}"
         )
     return action
 
@@ -57,7 +46,7 @@ def action_name(action):
 def respond(finding, action, model, flag="stop_training"):
     """Does to the run what the action says.
 
-    `"warn"` is said by the report, and `"clip"` has been done inside the step.
+    `"warn"` is said by the report; `"clip"` and `"rescue"` are a `Treatment`.
 
     Args:
         finding: a `Finding`.

@@ -44,6 +44,12 @@ class Examiner:
         self._told_fault = False
         self._epoch_start = None
 
+    def begin_anew(self):
+        """Weights were changed from outside: nothing seen so far holds of them."""
+        self._states = dict.fromkeys(self._states)
+        self._history = History()
+        self._illnesses = ()
+
     def begin_epoch(self, step):
         """A new epoch, before which so many steps were done."""
         self._epoch_start = step

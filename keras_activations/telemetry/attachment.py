@@ -52,30 +52,38 @@ class Attachment:
         model: a `keras.Model`, compiled where the phase needs it.
         probe: the `Probe` that counts.
         phase: "train", "test" or "predict".
+        around: callable that gives a context to be open while the function is traced.
     """
 
-    def __init__(self, model, probe, phase):
+    def __init__(self, model, probe, phase, around=contextlib.nullcontext):
         self.model = model
         self._probe = probe
         self._phase = phase
+        self._around = around
         self._on_status = self._on_detach = _nothing
         self._plain = None
         self._monitored = None
+        self._step_function = None
+        self._before_call = _nothing
         self.attached = False
 
-    def attach(self, on_status, on_detach):
+    def attach(self, on_status, on_detach, before_call=None):
         """Sets the monitored function; the model's own is kept for later.
 
         Args:
             on_status: callable `(status)` run on the host after each call of the
                 function; see `Probe.monitored`.
             on_detach: callable run once when the attachment ends.
+            before_call: None, or a callable `(draw)` run before each call of the
+                function; `draw()` gives the next batch, which is then trained on by
+                itself.
 
         Raises:
             ValueError: if another monitor is attached to the model.
         """
         _check_unwatched(self.model, self._phase)
         self._on_status, self._on_detach = on_status, on_detach
+        self._before_call = before_call or _nothing
         # A function traced earlier serves again, as Keras's own would.
         if self._monitored is None or self._current is not self._plain:
             self._plain = self._current
@@ -117,20 +125,30 @@ class Attachment:
         self.detach()
         return getattr(self.model, self._maker)(force=force)
 
+    def trace_anew(self):
+        """The function is traced anew before it next runs."""
+        self._step_function = None
+
     def _make(self):
         if self._phase == "train":
             _build_optimizer(self.model)
         own_step = getattr(self.model, f"{self._phase}_step")
         step = self._probe.monitored(own_step)
-        self._probe.banks.clear()  # theirs is the room that the last function needed
-        with self._in_place(step), self._guarded():
-            getattr(self.model, self._maker)(force=True)
-        step_function = self._current
+        self._step_function = self._traceable(step)
 
         def monitored_function(data):
+            batches = []
+
+            def draw():
+                batches.append(next(data))
+                return batches[0]
+
             try:
+                self._before_call(draw)
+                if self._step_function is None:
+                    self._step_function = self._traceable(step)
                 with self._in_place(step):
-                    results, status = step_function(data)
+                    results, status = self._step_function(batches or data)
                 self._on_status(status.numpy())
             except (StopIteration, tf.errors.OutOfRangeError):
                 raise  # the end of the data, not of the training
@@ -140,6 +158,21 @@ class Attachment:
             return results
 
         return monitored_function
+
+    def _traceable(self, step):
+        """Keras's own function around the step, not traced yet."""
+        self._probe.banks.clear()  # theirs is the room that the last function needed
+        # Ours would detach.
+        ours = vars(self.model).pop(self._maker, None)
+        current = self._current
+        try:
+            with self._in_place(step), self._guarded():
+                getattr(self.model, self._maker)(force=True)
+            return self._current
+        finally:
+            self._current = current
+            if ours is not None:
+                vars(self.model)[self._maker] = ours
 
     @contextlib.contextmanager
     def _guarded(self):
@@ -164,7 +197,8 @@ class Attachment:
         own = attributes.get(name)
         attributes[name] = step
         try:
-            yield
+            with self._around():
+                yield
         finally:
             del attributes[name]
             if own is not None:

@@ -112,6 +112,12 @@ def layer_paths(model):
     return {id(layer): path for layer, path in zip(layers, paths, strict=True)}
 
 
+def layer_at(model, path):
+    """The layer with that path, as `layer_paths` has it, or None."""
+    paths = layer_paths(model)
+    return next((x for x in all_layers(model) if paths[id(x)] == path), None)
+
+
 def weight_owners(model, paths):
     """For the id of each trainable variable the path of the innermost layer."""
     owners = {}

@@ -1,0 +1,97 @@
+"""Bounds: activations whose pre-activations are kept where there is slope.
+
+The layers are as the user made them but for the time in which a step is traced: what
+is saved, cloned or looked at between steps never has a bound in it.
+"""
+
+import contextlib
+import functools
+
+import keras
+
+from keras_activations.actions.slopes import inward, sloped
+from keras_activations.activations.regions import region_of
+from keras_activations.telemetry.layouts import layer_at
+
+
+class Bounds:
+    """The bounds of one model's activations.
+
+    Args:
+        model: a `keras.Model`.
+    """
+
+    def __init__(self, model):
+        self._model = model
+        self._layers = {}
+
+    def add(self, path, nearest=None):
+        """Bounds the activation of the layer with that path, from the next tracing on.
+
+        Args:
+            path: the layer's path, as in a `Layout`.
+            nearest: float, the bound where the activation has none of its own.
+
+        Returns:
+            None, or a reason why it cannot be bounded.
+        """
+        layer = layer_at(self._model, path)
+        if layer is None:
+            return "no layer has this path"
+        if isinstance(layer, keras.layers.RNN):
+            return "the activation inside a recurrent layer is part of its kernel"
+        region = region_of(layer)
+        if region is not None and not region.elementwise:
+            return "its activation looks at all units together"
+        activation, _ = _activation(layer)
+        if activation is None:
+            return "it applies no activation"
+        limits = sloped(activation)
+        if limits is None:
+            return "its activation is flat everywhere"
+        low, high = limits
+        if nearest is not None:
+            low, high = max(low, -nearest), min(high, nearest)
+        self._layers[path] = layer, (low, high)
+        return None
+
+    def of(self, path):
+        """The bounds of that layer's pre-activations, or None."""
+        return self._layers[path][1] if path in self._layers else None
+
+    @contextlib.contextmanager
+    def in_place(self):
+        """While it is open, the activations are bounded."""
+        replaced = []
+        try:
+            for layer, limits in self._layers.values():
+                activation, name = _activation(layer)
+                # Straight into __dict__: Keras tracks attributes that are set otherwise.
+                own = vars(layer)
+                replaced.append((own, name, name in own, own.get(name)))
+                own[name] = _bounded(activation, *limits)
+            yield
+        finally:
+            for own, name, was_set, before in reversed(replaced):
+                if was_set:
+                    own[name] = before
+                else:
+                    own.pop(name, None)
+
+
+def _activation(layer):
+    """What applies the activation, and the attribute that holds it."""
+    if getattr(layer, "kernel", None) is None and not hasattr(
+        layer, "pointwise_kernel"
+    ):
+        return layer.call, "call"  # a layer that is an activation
+    return getattr(layer, "activation", None), "activation"
+
+
+def _bounded(activation, low, high):
+    if isinstance(activation, functools.partial) and not activation.args:
+        # Regions know a function by its name, and what it is bound to.
+        return functools.partial(
+            inward(activation.func, low, high), **activation.keywords
+        )
+    return inward(activation, low, high)

@@ -1,0 +1,56 @@
+"""The learning rate, backed off while a run goes on."""
+
+import contextlib
+
+import keras
+
+from keras_activations.actions.slots import inner_optimizer
+
+
+class BackedOff(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule times a factor; in place only while a step is traced."""
+
+    def __init__(self, schedule, factor):
+        self.schedule = schedule
+        self.factor = factor
+
+    def __call__(self, step):
+        return self.factor * self.schedule(step)
+
+    def get_config(self):
+        raise NotImplementedError("Never part of what is saved.")
+
+
+def schedule_of(optimizer):
+    """The optimizer's schedule, None where its rate is a number."""
+    rate = inner_optimizer(optimizer)._learning_rate
+    is_schedule = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
+    return rate if is_schedule else None
+
+
+def back_off(optimizer, factor):
+    """Multiplies a learning rate that is a number.
+
+    Returns:
+        the rate before and after, floats.
+    """
+    rate = inner_optimizer(optimizer)._learning_rate
+    before = float(keras.ops.convert_to_numpy(rate.value))
+    rate.assign(before * factor)
+    return before, before * factor
+
+
+@contextlib.contextmanager
+def slowed(optimizer, factor):
+    """While it is open, the optimizer's schedule, if it has one, is slowed down."""
+    if factor == 1.0 or schedule_of(optimizer) is None:
+        yield
+        return
+    inner = inner_optimizer(optimizer)
+    # Straight into __dict__: Keras tracks attributes that are set otherwise.
+    schedule = vars(inner)["_learning_rate"]
+    vars(inner)["_learning_rate"] = BackedOff(schedule, factor)
+    try:
+        yield
+    finally:
+        vars(inner)["_learning_rate"] = schedule

@@ -1,0 +1,200 @@
+"""The medicines: each changes a patient, and says in words what it did."""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+
+from keras_activations.actions import learning_rate
+from keras_activations.actions.patient import Untreatable
+from keras_activations.actions.recurrent import cell_gates, shrink_recurrent_kernel
+from keras_activations.actions.rescaling import rescale
+from keras_activations.actions.slots import forget
+from keras_activations.activations.regions import region_of
+from keras_activations.telemetry.layouts import layer_paths
+from keras_activations.telemetry.taps import all_layers
+
+BACK_OFF = 0.1
+NEAREST = 3.0  # bounds of pre-activations that have to be found nowhere else
+
+
+@dataclasses.dataclass(frozen=True)
+class Medicine:
+    """What is done about an illness.
+
+    Attributes:
+        name: for a person.
+        give: callable `(patient, finding, inputs) -> str`, what was done; it raises
+            `Untreatable` if it cannot be. `inputs` are those of one batch.
+        needs_batch: whether it has to be given inputs.
+        changes_weights: whether afterwards the rules have to judge from the beginning.
+    """
+
+    name: str
+    give: Callable
+    needs_batch: bool = False
+    changes_weights: bool = True
+
+
+def _rescale(patient, finding, inputs):
+    done = rescale(patient.model, patient.optimizer, inputs, also=[finding.layer])
+    left = [f"{path}: {reason}" for path, reason in done.refused.items()]
+    if not done.paths:
+        raise Untreatable("; ".join(left) or "every unit has a sound size already")
+    text = (
+        "centred and rescaled the incoming weights of "
+        f"{_names(done.paths)} to pre-activations of mean 0 and deviation 1"
+    )
+    return f"{text} (left alone: {'; '.join(left)})" if left else text
+
+
+def _rescale_and_bound(patient, finding, inputs):
+    text = _rescale(patient, finding, inputs)
+    paths = unbounded_layers(patient.model)
+    for path in paths:
+        patient.bounds.add(path, NEAREST)
+    patient.retrace()
+    return (
+        f"{text}, and keeps those of {_names(paths)} within +-{NEAREST:g} in training"
+    )
+
+
+def _rescale_and_clip(patient, finding, inputs):
+    text = _rescale(patient, finding, inputs)
+    patient.clip_gradients()
+    return f"{text}; gradients are clipped to their usual norm"
+
+
+def _restore(patient, finding, inputs, older=False):
+    if patient.optimizer is None:
+        raise Untreatable("the optimizer is not known")
+    rate = _back_off(patient)
+    step = patient.snapshots.restore(older)
+    if step is None:
+        raise Untreatable("there is no healthy state to go back to")
+    patient.clip_gradients()
+    return (
+        f"restored the weights and slots of step {step}, {rate}, and clips gradients to "
+        "their usual norm"
+    )
+
+
+def _restore_older(patient, finding, inputs):
+    return _restore(patient, finding, inputs, older=True)
+
+
+def _back_off(patient):
+    if learning_rate.schedule_of(patient.optimizer) is not None:
+        if patient.guard is None:
+            raise Untreatable("the learning rate is a schedule")
+        patient.guard.rate_factor *= BACK_OFF
+        patient.retrace()
+        factor = patient.guard.rate_factor
+        return f"multiplied the learning rate schedule by {factor:g} for this fit"
+    try:
+        before, after = learning_rate.back_off(patient.optimizer, BACK_OFF)
+    except AttributeError:
+        raise Untreatable(
+            "the learning rate is neither a number nor a schedule"
+        ) from None
+    return f"lowered the learning rate from {before:g} to {after:g}"
+
+
+def _clip(patient, finding, inputs):
+    patient.clip_gradients()
+    norm = float(patient.guard.norms.clip.numpy())
+    return f"clips gradients to the global norm {norm:.3g} from now on"
+
+
+def _zero(patient, finding, inputs):
+    if isinstance(patient.optimizer, keras.optimizers.LossScaleOptimizer):
+        raise Untreatable("Keras scales the loss and has to see what is not finite")
+    patient.guard.zeroing = True
+    patient.retrace()
+    return (
+        "no update was finite any more, so from now on only the entries of gradients "
+        "that are not finite are set to zero"
+    )
+
+
+def _shrink_recurrent(patient, finding, inputs):
+    layers = recurrent_layers(patient.model)
+    changed = []
+    for layer in layers:
+        changed += shrink_recurrent_kernel(layer)
+    if not changed:
+        raise Untreatable("no recurrent kernel has a spectral radius above 1")
+    forget(patient.optimizer, changed)
+    patient.clip_gradients()
+    return (
+        f"scaled the recurrent kernels of {_names([x.path for x in layers])} to a "
+        "spectral radius of at most 1, and clips gradients to their usual norm"
+    )
+
+
+def recurrent_layers(model):
+    """Trainable recurrent layers whose kernels are known."""
+    return [
+        layer
+        for layer in all_layers(model)
+        if cell_gates(layer) is not None and layer.trainable
+    ]
+
+
+def unbounded_layers(model):
+    """Paths of the layers whose activation grows without end, as exponentials do."""
+    paths = layer_paths(model)
+    return [
+        paths[id(layer)]
+        for layer in all_layers(model)
+        if _grows(region_of(layer), layer)
+    ]
+
+
+def _grows(region, layer):
+    name = getattr(getattr(layer, "activation", None), "__name__", "")
+    return region is not None and name in ("exponential", "exp")
+
+
+def _names(paths):
+    more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
+    return ", ".join(paths[:4]) + more
+
+
+RESCALE = Medicine("rescaling", _rescale, needs_batch=True)
+RESCALE_AND_BOUND = Medicine("rescaling", _rescale_and_bound, needs_batch=True)
+RESCALE_AND_CLIP = Medicine("rescaling", _rescale_and_clip, needs_batch=True)
+RESTORE = Medicine("restoring", _restore)
+RESTORE_OLDER = Medicine("restoring", _restore_older)
+CLIP = Medicine("clipping gradients", _clip, changes_weights=False)
+ZERO = Medicine("zeroing", _zero, changes_weights=False)
+SHRINK_RECURRENT = Medicine("scaling the recurrent kernel", _shrink_recurrent)
+
+
+def for_finding(finding, model):
+    """The medicines against what was found, to be tried one after the other.
+
+    Args:
+        finding: a `Finding`.
+        model: the `keras.Model`.
+    """
+    if finding.rule in ("saturation", "dead_units", "vanishing_gradient"):
+        if finding.cause == "learning_rate":
+            return [RESTORE_OLDER, RESCALE, RESCALE]
+        if finding.cause == "unscaled_inputs":
+            return [RESCALE_AND_CLIP, RESCALE, RESTORE]
+        return [RESCALE, RESCALE, RESTORE]
+    if finding.cause == "bad_gradient":
+        return [ZERO]
+    if finding.cause == "bad_data":
+        return []
+    if recurrent_layers(model):
+        return [SHRINK_RECURRENT, RESTORE, RESTORE_OLDER]
+    if unbounded_layers(model):
+        return [RESCALE_AND_BOUND, RESTORE, RESTORE_OLDER]
+    if finding.rule == "exploding_gradient":
+        if finding.cause in ("unscaled_inputs", "unscaled_targets"):
+            return [CLIP, RESTORE]
+        if finding.cause in ("large_weights",):
+            return [RESCALE_AND_CLIP, RESTORE]
+    return [RESTORE, RESTORE_OLDER, RESTORE_OLDER]

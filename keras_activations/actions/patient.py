@@ -1,0 +1,71 @@
+"""The patient: a model in training, and all that can be done to it."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_activations.actions.bounds import Bounds
+from keras_activations.actions.guard import UpdateGuard
+from keras_activations.actions.snapshots import Snapshots
+
+
+class Untreatable(Exception):
+    """A medicine that cannot be given to this patient; the message says why."""
+
+
+@dataclasses.dataclass
+class Patient:
+    """A model in training.
+
+    Attributes:
+        model: the `keras.Model`.
+        optimizer: its optimizer, or None.
+        guard: the `UpdateGuard` in its step, or None.
+        bounds: the `Bounds` of its activations.
+        snapshots: its `Snapshots`.
+        trace_anew: callable that has the step traced anew before it next runs; None
+            in a loop by hand, where the user has traced it.
+    """
+
+    model: keras.Model
+    optimizer: Any
+    guard: UpdateGuard | None
+    bounds: Bounds
+    snapshots: Snapshots
+    trace_anew: Callable | None = None
+
+    def retrace(self):
+        """Has the step traced anew.
+
+        Raises:
+            Untreatable: in a loop by hand.
+        """
+        if self.trace_anew is None:
+            raise Untreatable(
+                "the step would have to be traced anew, and in a training loop written "
+                "by hand that is not the monitor's to do"
+            )
+        self.trace_anew()
+
+    def clip_gradients(self):
+        """Clips gradients to their usual norm from now on."""
+        if self.guard is not None:
+            self.guard.norms.clip_from_now_on()
+            self.let_clip()
+
+    def let_clip(self):
+        """Makes clipping part of the step, where it is not yet."""
+        if self.guard is not None and not self.guard.clipping:
+            self.guard.clipping = True
+            self.retrace()
+
+    def inputs_of(self, batch):
+        """What the model is called with, given a batch of the training data."""
+        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        strategy = self.model.distribute_strategy
+        return tf.nest.map_structure(
+            lambda x: strategy.experimental_local_results(x)[0], inputs
+        )

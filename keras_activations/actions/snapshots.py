@@ -1,0 +1,71 @@
+"""Snapshots: the last healthy weights, kept to go back to."""
+
+import tensorflow as tf
+
+from keras_activations.actions.slots import forget, inner_optimizer
+
+# Healthy windows from one snapshot to the next. A rule is patient for some windows, so
+# that the last snapshot may carry the illness already; the one before it does not.
+SPACING = 4
+
+
+class Snapshots:
+    """Two generations of a model's weights and its optimizer's slots.
+
+    They need twice the memory of both, on the device of the weights. Not kept are the
+    number of updates, the learning rate and the state of random generators, which go
+    on.
+
+    Args:
+        model: a `keras.Model`.
+        optimizer: its optimizer, or None.
+    """
+
+    def __init__(self, model, optimizer):
+        self._model = model
+        self._optimizer = optimizer
+        self._last, self._before = None, None
+        self._windows = 0
+
+    def take(self, step):
+        """After a healthy window that ended with this step; mostly does nothing."""
+        if self._last is None or self._windows + 1 >= SPACING:
+            self._before, self._last = self._last, (step, self._read())
+            self._windows = 0
+        else:
+            self._windows += 1
+
+    def restore(self, older=False):
+        """Goes back to the last snapshot, or to the one before it.
+
+        Returns:
+            int: the step that it was taken after, None if there is no snapshot.
+        """
+        kept = (self._before if older else None) or self._last
+        if kept is None:
+            return None
+        step, values = kept
+        if len(values) < len(self._variables()):  # taken before there were slots
+            forget(self._optimizer, self._model.trainable_variables)
+        for variable, value in values:
+            variable.assign(value)
+        # What came after it is not trusted any more.
+        self._last, self._before = kept, None
+        self._windows = 0
+        return step
+
+    def _read(self):
+        return [(v, tf.identity(_value(v))) for v in self._variables()]
+
+    def _variables(self):
+        variables = list(self._model.weights)
+        if self._optimizer is not None:
+            inner = inner_optimizer(self._optimizer)
+            rate = getattr(inner, "_learning_rate", None)
+            going_on = {id(inner._iterations), id(rate)}
+            variables += [v for v in inner.variables if id(v) not in going_on]
+        return variables
+
+
+def _value(variable):
+    return tf.convert_to_tensor(variable.value)

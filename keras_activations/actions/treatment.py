@@ -1,0 +1,244 @@
+"""Treatment: what `"clip"` and `"rescue"` do to a run, try after try."""
+
+import contextlib
+import dataclasses
+
+from keras_activations.actions import medicines
+from keras_activations.actions.bounds import Bounds
+from keras_activations.actions.clipping import clip
+from keras_activations.actions.guard import UpdateGuard
+from keras_activations.actions.patient import Patient, Untreatable
+from keras_activations.actions.snapshots import Snapshots
+from keras_activations.health.finding import Finding
+from keras_activations.health.rules import ExplodingGradient
+
+TRIES = 3  # of each rule; then the run is stopped
+# So many bad steps among the last ones are more than dropping their updates can heal.
+BAD_STEPS, AMONG = 3, 30
+# What is done where a medicine cannot be given: the default action of the rule.
+OTHERWISE = {"nonfinite": "stop"}
+
+
+@dataclasses.dataclass
+class Case:
+    """An illness under treatment.
+
+    Attributes:
+        finding: the `Finding` it was last found by.
+        ladder: list of `Medicine`, to be tried one after the other.
+        tried: what has been done, a list of str.
+    """
+
+    finding: Finding
+    ladder: list
+    tried: list = dataclasses.field(default_factory=list)
+
+
+class Treatment:
+    """Treats one model, as its rules find it ill.
+
+    Args:
+        model: a `keras.Model`.
+        optimizer: its optimizer, or None.
+        rules: list of rule objects.
+        actions: dict of rule name to action.
+        phase: see `Session`.
+
+    Attributes:
+        guard: the `UpdateGuard` for the step, or None.
+        on_changed: callable run after weights were changed, for the rules to begin anew.
+
+    Raises:
+        ValueError: if the model cannot be treated in this phase.
+    """
+
+    def __init__(self, model, optimizer, rules, actions, phase):
+        self.guard = None
+        if optimizer is not None:  # without updates there is nothing to treat
+            self.guard = _guard(model, rules, actions, phase)
+        self._patient = Patient(
+            model, optimizer, self.guard, Bounds(model), Snapshots(model, optimizer)
+        )
+        self._rescues = self.guard is not None and "rescue" in actions.values()
+        self._loss_scaling = hasattr(optimizer, "inner_optimizer")
+        self._cases: dict[str, Case] = {}
+        self._due: list[tuple[Case, medicines.Medicine]] = []
+        self._bad_steps: list[int] = []
+        self._inputs = None
+        self.on_changed = lambda: None
+
+    def begin(self, step, trace_anew=None):
+        """A run begins.
+
+        Args:
+            step: training steps so far.
+            trace_anew: see `Patient`.
+        """
+        self._patient.trace_anew = trace_anew
+        self._cases, self._due, self._bad_steps = {}, [], []
+        if self._rescues:
+            self._patient.snapshots.take(step)
+
+    @contextlib.contextmanager
+    def tracing(self):
+        """To be open while a step is traced."""
+        with self._patient.bounds.in_place():
+            yield
+
+    @property
+    def waiting(self):
+        """Whether a medicine waits for a batch."""
+        return bool(self._due)
+
+    def follow(self, judgement, step, inputs=None):
+        """Treats what was found in a step.
+
+        Args:
+            judgement: with the attributes `findings`, `window`, `fault` and `dropped`.
+            step: training steps so far.
+            inputs: what the model was called with, where that is known.
+
+        Returns:
+            list of `Finding`: what was done, one for each intervention.
+        """
+        if self.guard is None:
+            return []
+        self._inputs = inputs
+        if judgement.fault is not None or judgement.dropped:
+            self._patient.let_clip()
+        done = []
+        for finding in judgement.findings:
+            if finding.action == "clip":
+                done += self._clipped(finding, judgement.window)
+            elif finding.action == "rescue":
+                done += self._opened(finding, step)
+        fault = judgement.fault
+        # With entries zeroed the rest of such a step is learnt from.
+        if fault is not None and (judgement.dropped or not self.guard.zeroing):
+            done += self._followed(fault, step)
+        elif self._rescues and not judgement.findings and not self._due:
+            self._keep(judgement.window, step)
+        return done
+
+    def give_with(self, batch, step):
+        """Gives the medicines that waited for a batch.
+
+        Returns:
+            list of `Finding`, as `follow` does.
+        """
+        due, self._due = self._due, []
+        inputs = self._patient.inputs_of(batch)
+        return [self._given(case, medicine, step, inputs) for case, medicine in due]
+
+    # How an illness is treated
+
+    def _opened(self, finding, step):
+        case = self._cases.setdefault(finding.rule, Case(finding, []))
+        case.finding = finding
+        case.ladder = medicines.for_finding(finding, self._patient.model)
+        if finding.rule == "nonfinite" and not self._loss_scaling:
+            return []  # its update was dropped: `_followed` sees whether that was enough
+        return self._next(case, step)
+
+    def _followed(self, fault, step):
+        """After a step that was not finite."""
+        case = self._cases.get("nonfinite")
+        if case is None or (self._loss_scaling and fault.where == "gradient"):
+            return []
+        self._bad_steps = [s for s in self._bad_steps if s > step - AMONG] + [step]
+        # Of bad data the rest can be learnt from, unless it is the most of it.
+        if len(self._bad_steps) < (AMONG // 2 if fault.batch_count else BAD_STEPS):
+            return []
+        self._bad_steps = []
+        return self._next(case, step)
+
+    def _next(self, case, step):
+        number = len(case.tried)
+        if number >= min(TRIES, len(case.ladder)):
+            return [self._given_up(case, step)]
+        medicine = case.ladder[number]
+        if not medicine.needs_batch or self._inputs is not None:
+            return [self._given(case, medicine, step, self._inputs)]
+        if self._patient.trace_anew is None:
+            reason = "a batch is needed to look at: give `step` the inputs of one"
+            return [self._refused(case, medicine, reason, step)]
+        if all(medicine is not other for _, other in self._due):
+            self._due.append((case, medicine))
+        return []
+
+    def _given(self, case, medicine, step, inputs=None):
+        try:
+            text = medicine.give(self._patient, case.finding, inputs)
+        except Untreatable as reason:
+            return self._refused(case, medicine, str(reason), step)
+        case.tried.append(text)
+        self._bad_steps = []
+        if medicine.changes_weights:
+            self.on_changed()
+        message = f"rescue, try {len(case.tried)} of at most {TRIES}: {text}."
+        return _intervention(case.finding, "rescue", message, step, medicine.name)
+
+    def _refused(self, case, medicine, reason, step):
+        case.tried.append(f"{medicine.name} could not be done ({reason})")
+        if len(case.tried) < len(case.ladder):
+            # Nothing was changed: the next one is due at once.
+            following = self._next(case, step)
+            if following:
+                return following[0]
+        action = OTHERWISE.get(case.finding.rule, "warn")
+        message = f"cannot be rescued by {medicine.name}: {reason}."
+        return _intervention(case.finding, action, message, step)
+
+    def _given_up(self, case, step):
+        tried = "; ".join(case.tried) or "dropping the update, again and again"
+        message = f"the rescue has not helped, so training stops. Tried: {tried}."
+        return _intervention(case.finding, "stop", message, step)
+
+    def _clipped(self, finding, window):
+        try:
+            text = clip(self._patient, finding, window)
+        except Untreatable as reason:
+            message = f"cannot be clipped: {reason}."
+            return [_intervention(finding, "warn", message, finding.step)]
+        if text is None:
+            return []
+        return [_intervention(finding, "clip", f"clip: {text}.", finding.step)]
+
+    def _keep(self, window, step):
+        if window is not None and not any(_ailing(s) for s in window.layers.values()):
+            self._patient.snapshots.take(step)
+
+
+def _ailing(stats):
+    """Whether a layer may be on its way to a finding."""
+    if stats.is_output:
+        return False
+    dead = (stats.dead_units or 0) / (stats.units or 1)
+    return (stats.saturation or 0.0) > 0.5 or dead > 0.5
+
+
+def _intervention(finding, action, message, step, medicine=""):
+    return dataclasses.replace(
+        finding, step=step, action=action, message=message, medicine=medicine
+    )
+
+
+def _guard(model, rules, actions, phase):
+    guarded = [rule for rule in rules if actions[rule.name] in ("clip", "rescue")]
+    if not guarded:
+        return None
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    if replicas > 1 and phase == "loop":
+        raise ValueError(
+            '"clip" and "rescue" are not supported on several replicas in a training '
+            "loop written by hand, where an update cannot be put back from outside of "
+            '`strategy.run`. They are in `fit`, and "stop" is here. Received: a model '
+            f"with {replicas} replicas"
+        )
+    exploding = [rule for rule in guarded if isinstance(rule, ExplodingGradient)]
+    return UpdateGuard(
+        model,
+        nonfinite=any(rule.name == "nonfinite" for rule in guarded),
+        exploding=exploding[0] if exploding else None,
+        outside=phase == "train" and (replicas > 1 or bool(model.jit_compile)),
+    )
