@@ -45,7 +45,7 @@ def affine(layer, rank):
     return None
 
 
-def standardise(weights, pre_activation):
+def standardise(weights, pre_activation, drawn=False):
     """Gives each unit mean 0 and deviation 1, unless it is not far from that.
 
     Without a bias units are scaled to a mean square of 1. Constant units are left.
@@ -53,6 +53,8 @@ def standardise(weights, pre_activation):
     Args:
         weights: an `Affine`.
         pre_activation: array of what the layer puts out without its activation.
+        drawn: boolean array, or False: the units that have learnt nothing yet, which
+            are changed however far from it they are.
 
     Returns:
         boolean array: the units that were changed.
@@ -66,7 +68,7 @@ def standardise(weights, pre_activation):
         ill = np.abs(mean) > FURTHEST_MEAN
         if weights.kernel is not None:
             ill |= (deviation < SMALLEST) | (deviation > GREATEST)
-    ill &= ~constant_units(weights, pre_activation)
+    ill = (ill | drawn) & ~constant_units(weights, pre_activation)
     if weights.kernel is None:
         deviation = np.ones_like(deviation)
     scale = np.where(ill, 1.0 / np.where(ill, deviation, 1.0), 1.0)
@@ -156,31 +158,27 @@ def _einsum(layer, rank):
     inputs, kernel = (part.replace("...", "") for part in inputs.split(","))
     after = output.split("...")[-1]
     features = [label for label in after if label in kernel and label not in inputs]
+    if layer.bias is not None:
+        # One bias for several units makes them one.
+        features = [label for label in features if label in layer.bias_axes]
+    if not features:
+        return None
     # Counted from the end, where an ellipsis does not matter.
     axes = tuple(rank - len(after) + after.index(label) for label in features)
     in_kernel = [label for label in kernel if label in features]
 
     def on_kernel(values):
         values = np.transpose(values, [features.index(label) for label in in_kernel])
-        shape = [
-            size if label in features else 1
-            for label, size in zip(kernel, layer._kernel.shape, strict=True)
-        ]
-        return values.reshape(shape)
+        sizes = zip(kernel, layer._kernel.shape, strict=True)
+        return values.reshape(
+            [size if label in features else 1 for label, size in sizes]
+        )
 
-    if not axes:
-        return None
+    def on_bias(values):
+        return values.reshape(layer.bias.shape)
+
     init = layer.kernel_initializer
-    weights = Affine(layer._kernel, layer.bias, axes, on_kernel, _same, init)
-    if layer.bias is not None:
-        units = tuple(layer._kernel.shape[kernel.index(label)] for label in features)
-        bias_units = tuple(size for size in layer.bias.shape if size != 1)
-        if bias_units != tuple(size for size in units if size != 1):
-            # It does not shift every unit by itself: taken as one without a bias.
-            return dataclasses.replace(weights, bias=None)
-        shape = tuple(layer.bias.shape)
-        return dataclasses.replace(weights, on_bias=lambda v: v.reshape(shape))
-    return weights
+    return Affine(layer._kernel, layer.bias, axes, on_kernel, on_bias, init)
 
 
 def _normalisation(layer, rank):

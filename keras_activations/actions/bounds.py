@@ -1,4 +1,5 @@
-"""Bounds: activations whose pre-activations are kept where there is slope.
+"""Bounds: activations whose pre-activations are kept where there is slope, and layers
+that no gradient enters that is not finite.
 
 The layers are as the user made them but for the time in which a step is traced: what
 is saved, cloned or looked at between steps never has a bound in it.
@@ -9,7 +10,7 @@ import functools
 
 import keras
 
-from keras_activations.actions.slopes import inward, sloped
+from keras_activations.actions.slopes import finite_gradient, inward, sloped
 from keras_activations.activations.regions import region_of
 from keras_activations.telemetry.layouts import layer_at
 
@@ -24,6 +25,7 @@ class Bounds:
     def __init__(self, model):
         self._model = model
         self._layers = {}
+        self._filtered = {}
 
     def add(self, path, nearest=None):
         """Bounds the activation of the layer with that path, from the next tracing on.
@@ -55,6 +57,16 @@ class Bounds:
         self._layers[path] = layer, (low, high)
         return None
 
+    def filter_gradient(self, path):
+        """Lets no gradient that is not finite into the layer with that path.
+
+        Example by example and unit by unit, before the sum over examples would spread
+        it: what is left of the gradient is right. From the next tracing on.
+        """
+        layer = layer_at(self._model, path)
+        if layer is not None:
+            self._filtered[path] = layer
+
     def of(self, path):
         """The bounds of that layer's pre-activations, or None."""
         return self._layers[path][1] if path in self._layers else None
@@ -63,13 +75,21 @@ class Bounds:
     def in_place(self):
         """While it is open, the activations are bounded."""
         replaced = []
+
+        def replace(layer, name, function):
+            # Straight into __dict__: Keras tracks attributes that are set otherwise.
+            own = vars(layer)
+            replaced.append((own, name, name in own, own.get(name)))
+            own[name] = function
+
         try:
             for layer, limits in self._layers.values():
                 activation, name = _activation(layer)
-                # Straight into __dict__: Keras tracks attributes that are set otherwise.
-                own = vars(layer)
-                replaced.append((own, name, name in own, own.get(name)))
-                own[name] = _bounded(activation, *limits)
+                replace(layer, name, _bounded(activation, *limits))
+            for layer in self._filtered.values():
+                if callable(getattr(layer, "activation", None)):
+                    replace(layer, "activation", _behind_filter(layer.activation))
+                replace(layer, "call", _before_filter(layer.call))
             yield
         finally:
             for own, name, was_set, before in reversed(replaced):
@@ -95,3 +115,19 @@ def _bounded(activation, low, high):
             inward(activation.func, low, high), **activation.keywords
         )
     return inward(activation, low, high)
+
+
+def _behind_filter(activation):
+    @functools.wraps(activation)
+    def filtered(x, *args, **kwargs):
+        return activation(finite_gradient(x), *args, **kwargs)
+
+    return filtered
+
+
+def _before_filter(call):
+    @functools.wraps(call)
+    def filtered(*args, **kwargs):
+        return keras.tree.map_structure(finite_gradient, call(*args, **kwargs))
+
+    return filtered

@@ -15,6 +15,7 @@ from keras_activations.telemetry.layouts import layer_paths
 from keras_activations.telemetry.taps import all_layers
 
 BACK_OFF = 0.1
+UNSCALED = 1.0  # norm of gradients where what is usual follows from unscaled data
 NEAREST = 3.0  # bounds of pre-activations that have to be found nowhere else
 
 
@@ -66,8 +67,6 @@ def _rescale_and_clip(patient, finding, inputs):
 
 
 def _restore(patient, finding, inputs, older=False):
-    if patient.optimizer is None:
-        raise Untreatable("the optimizer is not known")
     rate = _back_off(patient)
     step = patient.snapshots.restore(older)
     if step is None:
@@ -85,8 +84,6 @@ def _restore_older(patient, finding, inputs):
 
 def _back_off(patient):
     if learning_rate.schedule_of(patient.optimizer) is not None:
-        if patient.guard is None:
-            raise Untreatable("the learning rate is a schedule")
         patient.guard.rate_factor *= BACK_OFF
         patient.retrace()
         factor = patient.guard.rate_factor
@@ -101,19 +98,24 @@ def _back_off(patient):
 
 
 def _clip(patient, finding, inputs):
-    patient.clip_gradients()
-    norm = float(patient.guard.norms.clip.numpy())
+    norm = patient.clip_gradients(UNSCALED)
     return f"clips gradients to the global norm {norm:.3g} from now on"
+
+
+def _restore_and_clip(patient, finding, inputs):
+    step = patient.snapshots.restore(older=True)
+    return f"restored the weights and slots of step {step}, and {_clip(patient, finding, inputs)}"
 
 
 def _zero(patient, finding, inputs):
     if isinstance(patient.optimizer, keras.optimizers.LossScaleOptimizer):
         raise Untreatable("Keras scales the loss and has to see what is not finite")
     patient.guard.zeroing = True
+    patient.bounds.filter_gradient(finding.layer)
     patient.retrace()
     return (
-        "no update was finite any more, so from now on only the entries of gradients "
-        "that are not finite are set to zero"
+        "no update was finite any more, so from now on those entries of the gradient at "
+        f"{finding.layer} that are not finite are set to zero, and the others are used"
     )
 
 
@@ -166,7 +168,7 @@ RESCALE_AND_BOUND = Medicine("rescaling", _rescale_and_bound, needs_batch=True)
 RESCALE_AND_CLIP = Medicine("rescaling", _rescale_and_clip, needs_batch=True)
 RESTORE = Medicine("restoring", _restore)
 RESTORE_OLDER = Medicine("restoring", _restore_older)
-CLIP = Medicine("clipping gradients", _clip, changes_weights=False)
+RESTORE_AND_CLIP = Medicine("restoring", _restore_and_clip)
 ZERO = Medicine("zeroing", _zero, changes_weights=False)
 SHRINK_RECURRENT = Medicine("scaling the recurrent kernel", _shrink_recurrent)
 
@@ -180,9 +182,9 @@ def for_finding(finding, model):
     """
     if finding.rule in ("saturation", "dead_units", "vanishing_gradient"):
         if finding.cause == "learning_rate":
-            return [RESTORE_OLDER, RESCALE, RESCALE]
+            return [RESTORE_OLDER, RESTORE_OLDER, RESCALE]
         if finding.cause == "unscaled_inputs":
-            return [RESCALE_AND_CLIP, RESCALE, RESTORE]
+            return [RESTORE_AND_CLIP, RESTORE, RESCALE]
         return [RESCALE, RESCALE, RESTORE]
     if finding.cause == "bad_gradient":
         return [ZERO]
@@ -194,7 +196,7 @@ def for_finding(finding, model):
         return [RESCALE_AND_BOUND, RESTORE, RESTORE_OLDER]
     if finding.rule == "exploding_gradient":
         if finding.cause in ("unscaled_inputs", "unscaled_targets"):
-            return [CLIP, RESTORE]
-        if finding.cause in ("large_weights",):
+            return [RESTORE_AND_CLIP, RESTORE, RESTORE_OLDER]
+        if finding.cause == "large_weights":
             return [RESCALE_AND_CLIP, RESTORE]
     return [RESTORE, RESTORE_OLDER, RESTORE_OLDER]

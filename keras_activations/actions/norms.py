@@ -32,9 +32,14 @@ class UsualNorm:
         """The limit that held when the last update was dropped, a float."""
         return float(self._exceeded.numpy())
 
-    def clip_from_now_on(self):
-        """On the host: clips to what has been usual, as after a dropped update."""
+    def clip_from_now_on(self, at_most=math.inf):
+        """On the host: clips to what has been usual, as after a dropped update.
+
+        Args:
+            at_most: float; an ill run's usual norm may be far too great.
+        """
         self.note_dropped()
+        self.clip.assign(tf.minimum(self.clip, at_most))
 
     # In the graph, or eagerly
 

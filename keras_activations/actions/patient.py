@@ -1,6 +1,7 @@
 """The patient: a model in training, and all that can be done to it."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,6 @@ import keras
 import tensorflow as tf
 
 from keras_activations.actions.bounds import Bounds
-from keras_activations.actions.guard import UpdateGuard
 from keras_activations.actions.snapshots import Snapshots
 
 
@@ -23,7 +23,7 @@ class Patient:
     Attributes:
         model: the `keras.Model`.
         optimizer: its optimizer, or None.
-        guard: the `UpdateGuard` in its step, or None.
+        guard: the `UpdateGuard` in its step.
         bounds: the `Bounds` of its activations.
         snapshots: its `Snapshots`.
         trace_anew: callable that has the step traced anew before it next runs; None
@@ -32,7 +32,7 @@ class Patient:
 
     model: keras.Model
     optimizer: Any
-    guard: UpdateGuard | None
+    guard: Any
     bounds: Bounds
     snapshots: Snapshots
     trace_anew: Callable | None = None
@@ -50,15 +50,20 @@ class Patient:
             )
         self.trace_anew()
 
-    def clip_gradients(self):
-        """Clips gradients to their usual norm from now on."""
-        if self.guard is not None:
-            self.guard.norms.clip_from_now_on()
-            self.let_clip()
+    def clip_gradients(self, at_most=math.inf):
+        """Clips gradients to their usual norm from now on, and `at_most` to that.
+
+        Returns:
+            float, the norm.
+        """
+        norms = self.guard.norms
+        norms.clip_from_now_on(at_most)
+        self.let_clip()
+        return float(norms.clip.numpy())
 
     def let_clip(self):
         """Makes clipping part of the step, where it is not yet."""
-        if self.guard is not None and not self.guard.clipping:
+        if not self.guard.clipping:
             self.guard.clipping = True
             self.retrace()
 

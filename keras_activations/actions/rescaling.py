@@ -114,15 +114,15 @@ def _treated(layer, call, args, kwargs):
         layer, "quantization_mode", None
     ):
         return [], "its kernel is quantised, or adapted by LoRA"
-    restarted = False
+    drawn = np.False_
     for initializer in (weights.initializer, keras.initializers.GlorotUniform()):
         constant = constant_units(weights, before)
         if weights.kernel is None or not constant.any():
             break
         restart_units(weights, constant, initializer)
-        before, restarted = pre_activation(), True
-    ill = standardise(weights, before)
-    return (weights.variables if restarted or ill.any() else []), None
+        before, drawn = pre_activation(), drawn | constant
+    changed = standardise(weights, before, drawn) | drawn
+    return (weights.variables if changed.any() else []), None
 
 
 @contextlib.contextmanager

@@ -80,3 +80,13 @@ def inward(activation, low, high):
         return activation(clipped(tf.convert_to_tensor(x)), *args, **kwargs)
 
     return bounded
+
+
+@tf.custom_gradient
+def finite_gradient(x):
+    """The value itself; of its gradient the entries that are not finite become 0."""
+
+    def gradient(upstream):
+        return tf.where(tf.math.is_finite(upstream), upstream, tf.zeros_like(upstream))
+
+    return tf.identity(x), gradient

@@ -135,7 +135,8 @@ class Treatment:
     def _opened(self, finding, step):
         case = self._cases.setdefault(finding.rule, Case(finding, []))
         case.finding = finding
-        case.ladder = medicines.for_finding(finding, self._patient.model)
+        if not case.tried:  # afterwards the cause is what the treatment has left
+            case.ladder = medicines.for_finding(finding, self._patient.model)
         if finding.rule == "nonfinite" and not self._loss_scaling:
             return []  # its update was dropped: `_followed` sees whether that was enough
         return self._next(case, step)

@@ -123,10 +123,33 @@ def test_inference(call, results):
             assert stats.gradient_norm is None
 
 
-def test_clip_is_refused(results):
-    """Each replica would decide for itself what to drop."""
-    assert results["clip"].startswith('"clip" is not supported on several replicas')
-    assert results["clip"].endswith("Received: a model with 2 replicas")
+def test_a_healthy_run_under_rescue_keeps_its_bits(results):
+    assert_same(results["healthy, plain"], results["healthy, rescued"])
+
+
+def test_nan_in_one_replica_is_dropped_by_all(results):
+    bad, before = results["bad"], results["before it"]
+    (finding,) = bad.findings
+    assert (finding.step, finding.action) == (4, "clip")
+    kept = len(bad.state) - 2 * 4  # metrics count the step, two of two variables each
+    for one, other in zip(bad.state[:kept], before.state[:kept], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_rescue_rescales_the_copies_of_all_replicas(results):
+    saturated = results["saturated"]
+    rules = [(finding.rule, finding.action) for finding in saturated.findings]
+    assert rules[:2] == [("saturation", "rescue")] * 2
+    assert "rescaled" in saturated.findings[1].message
+    weights = saturated.state[: 2 * len(saturated.before[0])]
+    for one, other in zip(weights[::2], weights[1::2], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_clip_is_refused_in_a_loop_by_hand(results):
+    message = results["in a loop"]
+    assert "not supported on several replicas in a training loop" in message
+    assert message.endswith("Received: a model with 2 replicas")
 
 
 def test_nothing_is_left(results):

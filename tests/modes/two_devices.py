@@ -11,9 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 import keras_activations as ka
+from keras_activations.health.finding import RULES
+from keras_activations.health.rules import default_rules
 from tests.leftovers import hooks
 from tests.modes.processes import send
-from tests.modes.runs import BATCH, Weights, make_monitor
+from tests.modes.runs import BATCH, Weights, classifier, make_monitor
 from tests.modes.strategies import Record, build, loop, rows, state_of
 
 # The last batch is of three rows, and of one, of which a replica has none.
@@ -28,7 +30,7 @@ def main():
     device = tf.config.LogicalDeviceConfiguration()
     tf.config.set_logical_device_configuration(cpu, [device, device])
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    parts = (fits, stopped, half_precision, words, loops)
+    parts = (fits, treated, stopped, half_precision, words, loops)
     send({name: value for part in parts for name, value in part(strategy).items()})
 
 
@@ -52,7 +54,6 @@ def fits(strategy):
         "plain": fit(strategy, plain),
         "watched": fit(strategy, watched, monitor, windows),
         **inference(watched),
-        "clip": refused(strategy, watched),
         "left": hooks(watched),
         "plain, again": fit(strategy, plain, sizes=[2 * BATCH]),
         "unwatched, again": fit(strategy, watched, sizes=[2 * BATCH]),
@@ -130,11 +131,47 @@ def words(strategy):
     return {**found, "saved": (model.get_weights(), loaded.get_weights())}
 
 
-def refused(strategy, model):
-    """What "clip" is answered with."""
+def treated(strategy):
+    """What "clip" and "rescue" do: of five batches the fourth holds NaN."""
+    clips = {f"on_{rule}": "clip" for rule in RULES}
+    rescues = {f"on_{rule}": "rescue" for rule in RULES}
+    steep = build(strategy, saturated)
+    monitor, _ = make_monitor(default_rules()[1:], **rescues)
+    found = {
+        "bad": clip(strategy, clips, 4, bad=[4 * BATCH - 1]),
+        "before it": clip(strategy, clips, 3),
+        "healthy, plain": fit(strategy, build(strategy)),
+        "healthy, rescued": fit(
+            strategy, build(strategy), make_monitor(default_rules()[1:], **rescues)[0]
+        ),
+        "saturated": fit(strategy, steep, monitor, sizes=[12 * BATCH]),
+    }
+    return {**found, "in a loop": refused(strategy)}
+
+
+def clip(strategy, actions, number, bad=()):
+    monitor, windows = make_monitor(**actions)
+    model = build(strategy, lambda: normalised(classifier()))
+    return fit(strategy, model, monitor, windows, [number * BATCH], bad)
+
+
+def normalised(model):
+    """With moving averages of its own."""
+    return keras.Sequential([*model.layers, keras.layers.BatchNormalization()])
+
+
+def saturated():
+    model = classifier()
+    for layer in model.layers[1:]:
+        layer.kernel.assign(10 * layer.kernel)
+    return model
+
+
+def refused(strategy):
+    """What "clip" is answered with in a loop by hand."""
     monitor = ka.ActivationMonitor(on_nonfinite="clip", verbose=0)
     try:
-        fit(strategy, model, monitor)
+        loop(strategy, *rows(BATCH), monitor)
     except ValueError as error:
         return str(error)
 

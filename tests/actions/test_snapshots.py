@@ -1,0 +1,69 @@
+import keras
+import numpy as np
+
+from keras_activations.actions.snapshots import SPACING, Snapshots
+
+
+def network():
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(2), keras.layers.BatchNormalization()]
+    )
+    model.compile("adam", "mse")
+    return model
+
+
+def values(model):
+    return [v.numpy() for v in model.weights]
+
+
+def train(model):
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
+    model.fit(x, x[:, :2], verbose=0)
+
+
+def assert_same(first, second):
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_weights_and_slots_come_back_and_the_rest_goes_on():
+    model = network()
+    train(model)
+    snapshots = Snapshots(model, model.optimizer)
+    snapshots.take(1)
+    weights, slots = values(model), [v.numpy() for v in model.optimizer._momentums]
+    train(model)
+    model.optimizer.learning_rate = 0.5
+    assert snapshots.restore() == 1
+    assert_same(values(model), weights)
+    assert_same([v.numpy() for v in model.optimizer._momentums], slots)
+    assert int(model.optimizer.iterations) == 2
+    assert float(model.optimizer.learning_rate) == 0.5
+
+
+def test_one_taken_before_there_were_slots_empties_them():
+    model = network()
+    snapshots = Snapshots(model, model.optimizer)
+    snapshots.take(0)
+    train(model)
+    assert snapshots.restore() == 0
+    assert not any(v.numpy().any() for v in model.optimizer._momentums)
+
+
+def test_two_generations_some_windows_apart():
+    model = network()
+    kept = {}
+    snapshots = Snapshots(model, model.optimizer)
+    for step in range(2 * SPACING + 1):
+        model.layers[0].kernel.assign(keras.ops.full((3, 2), float(step)))
+        kept[step] = values(model)
+        snapshots.take(step)
+    assert snapshots.restore(older=True) == SPACING
+    assert_same(values(model), kept[SPACING])
+    # What came after the one that was restored is not trusted any more.
+    assert snapshots.restore() == SPACING
+
+
+def test_without_one_there_is_nothing_to_go_back_to():
+    model = network()
+    assert Snapshots(model, model.optimizer).restore() is None

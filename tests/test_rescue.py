@@ -1,0 +1,167 @@
+"""Runs that fall ill and are brought back while they run."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_activations as ka
+from tests import ill
+from tests.board import Board
+from tests.ill import compiled, fit, treating
+from tests.leftovers import HOOKS
+
+CURED = {
+    "saturation": [ill.saturated, ill.saturated_apart],
+    "dead_units": [ill.dead, ill.dead_convolution],
+    "vanishing_gradient": [ill.vanishing],
+    "nonfinite": [ill.bad_gradient],
+}
+CASES = [(rule, hidden) for rule, cases in CURED.items() for hidden in cases]
+
+
+def interventions(monitor):
+    return [f for f in monitor.findings if f.message.startswith("rescue, try")]
+
+
+def state(model):
+    variables = (*model.variables, *model.optimizer.variables)
+    return [v.numpy() for v in (*variables, *model.metrics_variables)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "hidden"), CASES, ids=lambda value: getattr(value, "__name__", value)
+)
+def test_comes_back(rule, hidden):
+    untreated = fit(compiled(hidden), epochs=3)["accuracy"][-1]
+    monitor = treating("rescue")
+    model = compiled(hidden)
+    accuracy = fit(model, monitor)["accuracy"][-1]
+    assert accuracy > 0.85
+    assert accuracy > untreated
+    (done, *_) = interventions(monitor)
+    assert (done.rule, done.action) == (rule, "rescue")
+    assert "try 1 of at most 3" in done.message
+    # Nothing is trained on less: the batch that was looked at is trained on as well.
+    dropped = 3 if rule == "nonfinite" else 0
+    steps = ill.EPOCHS * ill.ROWS // ill.BATCH
+    assert int(model.optimizer.iterations) == steps - dropped
+
+
+def test_a_learning_rate_that_is_too_high(tmp_path):
+    monitor = treating("rescue", log_dir=tmp_path)
+    model = compiled(ill.healthy, keras.optimizers.SGD(50.0))
+    accuracy = fit(model, monitor, epochs=12)["accuracy"][-1]
+    assert accuracy > 0.85
+    assert float(model.optimizer.learning_rate) <= 5.0 * 1.01
+    (done, *_) = interventions(monitor)
+    assert "restored the weights and slots of step" in done.message
+    assert "lowered the learning rate from 50 to 5" in done.message
+    # Interventions are in TensorBoard like any finding.
+    board = Board(tmp_path / "activations")
+    texts = [text for tag in board.tags("text") for _, text in board.text(tag)]
+    assert any("rescue, try 1" in str(text) for text in texts)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("hidden", [ill.healthy, ill.normalised])
+@pytest.mark.parametrize("action", ["rescue"])
+def test_a_healthy_run_keeps_its_bits(hidden, policy, action, jit):
+    keras.config.set_dtype_policy(policy)
+    try:
+        states, logs = [], []
+        for monitor in (None, treating(action)):
+            model = compiled(hidden, jit_compile=jit)
+            history = fit(model, monitor, rows=144, epochs=2)
+            states.append(state(model))
+            logs.append((history["loss"], history["accuracy"]))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert monitor.findings == []
+    assert logs[0] == logs[1]
+    for one, other in zip(*states, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_under_xla():
+    monitor = treating("rescue")
+    model = compiled(ill.bad_gradient, jit_compile=True)
+    assert fit(model, monitor)["accuracy"][-1] > 0.85
+    (done,) = interventions(monitor)
+    assert "set to zero" in done.message
+
+
+def test_in_mixed_precision():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = compiled(ill.dead)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    monitor = treating("rescue")
+    assert fit(model, monitor)["accuracy"][-1] > 0.8
+    assert interventions(monitor)[0].rule == "dead_units"
+
+
+def test_nothing_is_left(tmp_path):
+    schedule = keras.optimizers.schedules.ExponentialDecay(50.0, 1000, 0.9)
+    monitor = treating("rescue")
+    model = compiled(ill.healthy, keras.optimizers.SGD(schedule))
+    fit(model, monitor, epochs=3)
+    (done, *_) = interventions(monitor)
+    assert "multiplied the learning rate schedule by 0.1 for this fit" in done.message
+    for owner in (model, model.optimizer, *model.layers):
+        assert not HOOKS & set(vars(owner))
+    assert model.optimizer._learning_rate is schedule
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.optimizer._learning_rate.get_config() == schedule.get_config()
+    keras.models.clone_model(model)
+
+
+def test_a_run_that_cannot_be_helped_is_stopped_and_told_what_was_tried():
+    class Overflow(keras.layers.Layer):
+        def call(self, x):
+            return x / (0 * x)
+
+    monitor = treating("rescue")
+    model = compiled(lambda: [keras.layers.Dense(4), Overflow()])
+    fit(model, monitor)
+    *_, last = monitor.findings
+    assert (last.rule, last.action) == ("nonfinite", "stop")
+    assert "so training stops. Tried: restored the weights" in last.message
+    assert len(interventions(monitor)) == 3
+    assert last.step < 20
+
+
+def test_an_illness_found_at_the_end_of_an_epoch_is_treated_in_the_next():
+    monitor = treating("rescue", every=1, rules=[ka.rules.Saturation(patience=5)])
+    model = compiled(ill.saturated)
+    fit(model, monitor, rows=5 * ill.BATCH, epochs=2)
+    found, done = monitor.findings[:2]
+    assert (found.step, found.epoch) == (5, 0)
+    assert (done.step, done.action) == (5, "rescue")
+    assert int(model.optimizer.iterations) == 10
+
+
+def test_without_an_end_of_tries_another_fit_begins_anew():
+    monitor = treating("rescue")
+    model = compiled(ill.saturated)
+    for _ in range(2):
+        fit(model, monitor, epochs=2)
+    assert monitor.findings == []
+
+
+@pytest.mark.parametrize("with_inputs", [True, False])
+def test_in_a_loop_by_hand(with_inputs):
+    model = compiled(ill.saturated)
+    monitor = treating("rescue", every=1)
+    x, y = ill.digits(8)
+    with monitor.attach(model):
+        for _ in range(6):
+            model.train_on_batch(x, y)
+            monitor.step(x if with_inputs else None)
+    done = [f for f in monitor.findings if "rescue" in f.message]
+    if with_inputs:
+        assert "try 1 of at most 3: centred" in done[0].message
+    else:
+        assert "give `step` the inputs" in done[0].message
+        assert all(f.action == "warn" for f in done)
