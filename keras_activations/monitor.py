@@ -4,16 +4,11 @@ import contextlib
 
 import keras
 
+from keras_activations import options
 from keras_activations.actions.responses import check_action
 from keras_activations.chart import Chart
 from keras_activations.health.rules import check_rules
 from keras_activations.journal import Journal
-from keras_activations.options import (
-    check_counted,
-    check_loop_model,
-    check_options,
-    warn_not_watched,
-)
 from keras_activations.sessions import Sessions
 from keras_activations.telemetry.selection import selector
 from keras_activations.writers import check_log_dir, check_metadata, render_report
@@ -83,7 +78,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         verbose=1,
     ):
         super().__init__()
-        check_options(every, verbose)
+        options.check_options(every, verbose)
         selector(layers)
         self.log_dir = check_log_dir(log_dir)
         self.layers = layers
@@ -163,7 +158,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         if not self._sessions.attached_to(self.model, "train", "loop"):
             self._attach(phase)
         elif called:  # else it is the validation inside `fit`, which is not watched
-            warn_not_watched(self.model)
+            options.warn_not_watched(self.model)
 
     def _attach(self, phase, optimizer=None):
         if self._sessions.attached_to(self.model, phase, "loop"):
@@ -205,11 +200,10 @@ class ActivationMonitor(keras.callbacks.Callback):
         with monitor.attach(model, optimizer):
             for batch in data:
                 train_step(batch)
-                for finding in monitor.step():
-                    print(finding)
+                new_findings = monitor.step()
         ```
         """
-        check_loop_model(model)
+        options.check_loop_model(model)
         if self._attached and not self._session.detach():
             raise ValueError(
                 "This ActivationMonitor is attached to a loop already. "
@@ -241,7 +235,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         """
         if not self._attached:
             raise RuntimeError("`step` belongs inside `with monitor.attach(model):`.")
-        check_counted(self._session.probe.step, self._chart.last_step)
+        options.check_counted(self._session.probe.step, self._chart.last_step)
         return self._chart.examine(self._epoch, inputs)
 
     # What comes of a step

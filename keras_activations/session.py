@@ -34,12 +34,14 @@ class Judgement:
         findings: list of `Finding`.
         fault: the first `Fault` since the last judgement, or None.
         dropped: whether an update was held back.
+        ill: whether an illness goes on that was found by now.
     """
 
     window: Window | None
     findings: list[Finding]
     fault: Fault | None = None
     dropped: bool = False
+    ill: bool = False
 
 
 class Session:
@@ -178,7 +180,8 @@ class Session:
                 self._totals = {}
             bank.reset(window=bool(samples or dropped))
         window = window if window and window.samples else None
-        return Judgement(window, findings, first, held_back)
+        ill = bool(findings) or self._examiner.ill
+        return Judgement(window, findings, first, held_back, ill)
 
     def treat(self, judgement, inputs=None):
         """Does what `"clip"` and `"rescue"` ask for.

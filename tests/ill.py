@@ -70,7 +70,9 @@ def normalised():
 def compiled(hidden, optimizer=None, **options):
     """A compiled classifier of digits, from the seed."""
     keras.utils.set_random_seed(3)
-    model = keras.Sequential([keras.Input((64,)), *hidden(), layers.Dense(10, "softmax")])
+    model = keras.Sequential(
+        [keras.Input((64,)), *hidden(), layers.Dense(10, "softmax")]
+    )
     optimizer = optimizer or keras.optimizers.Adam(1e-2)
     loss = "sparse_categorical_crossentropy"
     model.compile(optimizer, loss, metrics=["accuracy"], **options)

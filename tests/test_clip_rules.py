@@ -1,4 +1,4 @@
-""""clip" for illnesses of activations and of vanishing gradients."""
+""" "clip" for illnesses of activations and of vanishing gradients."""
 
 import keras
 import numpy as np

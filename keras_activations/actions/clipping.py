@@ -39,11 +39,11 @@ def _bound(patient, finding, window):
         and not stats.is_output
         and _share(stats, finding.rule) > finding.threshold
     ]
+    patient.retrace()
     reasons = {path: patient.bounds.add(path) for path in paths}
     done = [path for path, reason in reasons.items() if reason is None]
     if not done:
         raise Untreatable(reasons[finding.layer])
-    patient.retrace()
     limits = patient.bounds.of(done[0])
     within = f"[{limits[0]:.2g}, {limits[1]:.2g}]"
     more = f" and {len(done) - 1} more" if len(done) > 1 else ""
@@ -71,6 +71,6 @@ def _raise_gradients(patient, finding, window):
         raise Untreatable("its gradient is exactly 0, which no factor changes")
     weights = {w.path for path in lost for w in window.layers[path].weights}
     raised = [v for v in patient.model.trainable_variables if v.path in weights]
-    patient.guard.raised |= {id(variable) for variable in raised}
     patient.retrace()
+    patient.guard.raised |= {id(variable) for variable in raised}
     return f"scales the gradients of {len(lost)} layers up to a tenth of the greatest"

@@ -38,7 +38,10 @@ class Medicine:
 
 
 def _rescale(patient, finding, inputs):
-    done = rescale(patient.model, patient.optimizer, inputs, also=[finding.layer])
+    try:
+        done = rescale(patient.model, patient.optimizer, inputs, also=[finding.layer])
+    except (TypeError, ValueError) as error:  # the model takes something else
+        raise Untreatable(f"the model cannot be called on a batch ({error})") from error
     left = [f"{path}: {reason}" for path, reason in done.refused.items()]
     if not done.paths:
         raise Untreatable("; ".join(left) or "every unit has a sound size already")
@@ -84,8 +87,8 @@ def _restore_older(patient, finding, inputs):
 
 def _back_off(patient):
     if learning_rate.schedule_of(patient.optimizer) is not None:
-        patient.guard.rate_factor *= BACK_OFF
         patient.retrace()
+        patient.guard.rate_factor *= BACK_OFF
         factor = patient.guard.rate_factor
         return f"multiplied the learning rate schedule by {factor:g} for this fit"
     try:
@@ -110,9 +113,9 @@ def _restore_and_clip(patient, finding, inputs):
 def _zero(patient, finding, inputs):
     if isinstance(patient.optimizer, keras.optimizers.LossScaleOptimizer):
         raise Untreatable("Keras scales the loss and has to see what is not finite")
+    patient.retrace()
     patient.guard.zeroing = True
     patient.bounds.filter_gradient(finding.layer)
-    patient.retrace()
     return (
         "no update was finite any more, so from now on those entries of the gradient at "
         f"{finding.layer} that are not finite are set to zero, and the others are used"

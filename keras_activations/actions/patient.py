@@ -68,8 +68,15 @@ class Patient:
             self.retrace()
 
     def inputs_of(self, batch):
-        """What the model is called with, given a batch of the training data."""
-        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        """What the model is called with, given a batch of the training data.
+
+        Raises:
+            Untreatable: if the batch is not as Keras's own `train_step` takes it.
+        """
+        try:
+            inputs, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        except ValueError as error:
+            raise Untreatable(str(error)) from error
         strategy = self.model.distribute_strategy
         return tf.nest.map_structure(
             lambda x: strategy.experimental_local_results(x)[0], inputs

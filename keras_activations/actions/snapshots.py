@@ -67,5 +67,17 @@ class Snapshots:
         return variables
 
 
+def looks_healthy(window):
+    """Whether no hidden layer is on its way to a finding."""
+    return not any(_ailing(stats) for stats in window.layers.values())
+
+
+def _ailing(stats):
+    if stats.is_output:
+        return False
+    dead = (stats.dead_units or 0) / (stats.units or 1)
+    return (stats.saturation or 0.0) > 0.5 or dead > 0.5
+
+
 def _value(variable):
     return tf.convert_to_tensor(variable.value)

@@ -6,17 +6,18 @@ import dataclasses
 from keras_activations.actions import medicines
 from keras_activations.actions.bounds import Bounds
 from keras_activations.actions.clipping import clip
-from keras_activations.actions.guard import UpdateGuard
+from keras_activations.actions.guards import guard_for
 from keras_activations.actions.patient import Patient, Untreatable
-from keras_activations.actions.snapshots import Snapshots
+from keras_activations.actions.snapshots import Snapshots, looks_healthy
 from keras_activations.health.finding import Finding
-from keras_activations.health.rules import ExplodingGradient
 
 TRIES = 3  # of each rule; then the run is stopped
 # So many bad steps among the last ones are more than dropping their updates can heal.
 BAD_STEPS, AMONG = 3, 30
 # What is done where a medicine cannot be given: the default action of the rule.
 OTHERWISE = {"nonfinite": "stop"}
+# Of these the next medicine is tried at once where one cannot be given.
+URGENT = ("nonfinite", "exploding_gradient")
 
 
 @dataclasses.dataclass
@@ -55,7 +56,7 @@ class Treatment:
     def __init__(self, model, optimizer, rules, actions, phase):
         self.guard = None
         if optimizer is not None:  # without updates there is nothing to treat
-            self.guard = _guard(model, rules, actions, phase)
+            self.guard = guard_for(model, rules, actions, phase)
         self._patient = Patient(
             model, optimizer, self.guard, Bounds(model), Snapshots(model, optimizer)
         )
@@ -94,7 +95,7 @@ class Treatment:
         """Treats what was found in a step.
 
         Args:
-            judgement: with the attributes `findings`, `window`, `fault` and `dropped`.
+            judgement: with the attributes `findings`, `window`, `fault`, `dropped` and `ill`.
             step: training steps so far.
             inputs: what the model was called with, where that is known.
 
@@ -102,9 +103,9 @@ class Treatment:
             list of `Finding`: what was done, one for each intervention.
         """
         if self.guard is None:
-            return []
+            return self._not_in_training(judgement.findings)
         self._inputs = inputs
-        if judgement.fault is not None or judgement.dropped:
+        if judgement.dropped:
             self._patient.let_clip()
         done = []
         for finding in judgement.findings:
@@ -116,7 +117,7 @@ class Treatment:
         # With entries zeroed the rest of such a step is learnt from.
         if fault is not None and (judgement.dropped or not self.guard.zeroing):
             done += self._followed(fault, step)
-        elif self._rescues and not judgement.findings and not self._due:
+        elif self._rescues and not judgement.ill and not self._due:
             self._keep(judgement.window, step)
         return done
 
@@ -127,8 +128,11 @@ class Treatment:
             list of `Finding`, as `follow` does.
         """
         due, self._due = self._due, []
-        inputs = self._patient.inputs_of(batch)
-        return [self._given(case, medicine, step, inputs) for case, medicine in due]
+        try:
+            inputs = self._patient.inputs_of(batch)
+        except Untreatable as reason:
+            return [self._refused(*each, str(reason), step) for each in due]
+        return [self._given(*each, step, inputs) for each in due]
 
     # How an illness is treated
 
@@ -181,13 +185,14 @@ class Treatment:
 
     def _refused(self, case, medicine, reason, step):
         case.tried.append(f"{medicine.name} could not be done ({reason})")
-        if len(case.tried) < len(case.ladder):
-            # Nothing was changed: the next one is due at once.
+        message = f"cannot be rescued by {medicine.name}: {reason}."
+        # Nothing was changed, and what is not finite will not mend itself.
+        if case.finding.rule in URGENT and len(case.tried) < len(case.ladder):
             following = self._next(case, step)
             if following:
                 return following[0]
+            return _intervention(case.finding, "rescue", message, step)
         action = OTHERWISE.get(case.finding.rule, "warn")
-        message = f"cannot be rescued by {medicine.name}: {reason}."
         return _intervention(case.finding, action, message, step)
 
     def _given_up(self, case, step):
@@ -205,41 +210,20 @@ class Treatment:
             return []
         return [_intervention(finding, "clip", f"clip: {text}.", finding.step)]
 
+    def _not_in_training(self, findings):
+        reason = "no optimizer is known, so there is no update to hold back"
+        return [
+            _intervention(f, "warn", f"cannot be treated: {reason}.", f.step)
+            for f in findings
+            if f.action in ("clip", "rescue")
+        ]
+
     def _keep(self, window, step):
-        if window is not None and not any(_ailing(s) for s in window.layers.values()):
+        if window is not None and looks_healthy(window):
             self._patient.snapshots.take(step)
-
-
-def _ailing(stats):
-    """Whether a layer may be on its way to a finding."""
-    if stats.is_output:
-        return False
-    dead = (stats.dead_units or 0) / (stats.units or 1)
-    return (stats.saturation or 0.0) > 0.5 or dead > 0.5
 
 
 def _intervention(finding, action, message, step, medicine=""):
     return dataclasses.replace(
         finding, step=step, action=action, message=message, medicine=medicine
-    )
-
-
-def _guard(model, rules, actions, phase):
-    guarded = [rule for rule in rules if actions[rule.name] in ("clip", "rescue")]
-    if not guarded:
-        return None
-    replicas = model.distribute_strategy.num_replicas_in_sync
-    if replicas > 1 and phase == "loop":
-        raise ValueError(
-            '"clip" and "rescue" are not supported on several replicas in a training '
-            "loop written by hand, where an update cannot be put back from outside of "
-            '`strategy.run`. They are in `fit`, and "stop" is here. Received: a model '
-            f"with {replicas} replicas"
-        )
-    exploding = [rule for rule in guarded if isinstance(rule, ExplodingGradient)]
-    return UpdateGuard(
-        model,
-        nonfinite=any(rule.name == "nonfinite" for rule in guarded),
-        exploding=exploding[0] if exploding else None,
-        outside=phase == "train" and (replicas > 1 or bool(model.jit_compile)),
     )

@@ -44,6 +44,11 @@ class Examiner:
         self._told_fault = False
         self._epoch_start = None
 
+    @property
+    def ill(self):
+        """Whether an illness goes on that has been found."""
+        return bool(self._illnesses)
+
     def begin_anew(self):
         """Weights were changed from outside: nothing seen so far holds of them."""
         self._states = dict.fromkeys(self._states)

@@ -78,6 +78,7 @@ def test_a_gradient_that_is_not_finite_is_kept_out(fused):
     model, _ = network(hidden)
     bounds = Bounds(model)
     bounds.filter_gradient(hidden[0].path)
+
     def gradient():
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(model(X))

@@ -30,7 +30,9 @@ def test_where_there_is_slope(name, low, high):
 
 def test_of_other_functions():
     assert sloped(ka.functional.clipped_tanh) == pytest.approx((-1.44, 1.44), abs=0.02)
-    assert sloped(keras.layers.ReLU(max_value=3.0).call)[1] == pytest.approx(3, abs=0.02)
+    assert sloped(keras.layers.ReLU(max_value=3.0).call)[1] == pytest.approx(
+        3, abs=0.02
+    )
     assert sloped(lambda x: 0 * x) is None
 
 

@@ -1,0 +1,36 @@
+"""Which guard a model gets, if any."""
+
+from keras_activations.actions.guard import UpdateGuard
+from keras_activations.health.rules import ExplodingGradient
+
+
+def guard_for(model, rules, actions, phase):
+    """The `UpdateGuard` of a model; None if no rule clips or rescues.
+
+    Args:
+        model: a `keras.Model`.
+        rules: list of rule objects.
+        actions: dict of rule name to action.
+        phase: see `Session`.
+
+    Raises:
+        ValueError: on several replicas in a loop by hand.
+    """
+    guarded = [rule for rule in rules if actions[rule.name] in ("clip", "rescue")]
+    if not guarded:
+        return None
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    if replicas > 1 and phase == "loop":
+        raise ValueError(
+            '"clip" and "rescue" are not supported on several replicas in a training '
+            "loop written by hand, where an update cannot be put back from outside of "
+            '`strategy.run`. They are in `fit`, and "stop" is here. Received: a model '
+            f"with {replicas} replicas"
+        )
+    exploding = [rule for rule in guarded if isinstance(rule, ExplodingGradient)]
+    return UpdateGuard(
+        model,
+        nonfinite=any(rule.name == "nonfinite" for rule in guarded),
+        exploding=exploding[0] if exploding else None,
+        outside=phase == "train" and (replicas > 1 or bool(model.jit_compile)),
+    )
