@@ -45,7 +45,7 @@ def dead_convolution():
 
 
 def vanishing():
-    return [layers.Dense(16, "sigmoid") for _ in range(8)]
+    return [layers.Dense(16, "sigmoid") for _ in range(7)]
 
 
 def bad_gradient():
@@ -90,4 +90,4 @@ def fit(model, monitor=None, rows=ROWS, epochs=EPOCHS):
 def treating(action, **options):
     """A monitor with the same action for every rule."""
     actions = {f"on_{rule}": action for rule in RULES}
-    return ka.ActivationMonitor(every=5, verbose=0, **{**actions, **options})
+    return ka.ActivationMonitor(**{"every": 5, "verbose": 0, **actions, **options})

@@ -9,23 +9,23 @@ from tests.ill import compiled, fit, treating
 
 
 @pytest.mark.parametrize(
-    ("rule", "hidden", "said"),
+    ("rule", "hidden", "said", "least"),
     [
-        ("saturation", ill.saturated, "within [-1.4, 1.4]"),
-        ("saturation", ill.saturated_apart, "within [-2.9, 2.9]"),
-        ("dead_units", ill.dead, "within [0.01, inf]"),
-        ("dead_units", ill.dead_convolution, "within [0.01, inf]"),
+        ("saturation", ill.saturated, "within [-1.4, 1.4]", 0.3),
+        ("saturation", ill.saturated_apart, "within [-2.9, 2.9]", 0.5),
+        ("dead_units", ill.dead, "within [0.01, inf]", 0.3),
+        ("dead_units", ill.dead_convolution, "within [0.01, inf]", 0.3),
     ],
 )
-def test_pre_activations_are_kept_where_there_is_slope(rule, hidden, said):
+def test_pre_activations_are_kept_where_there_is_slope(rule, hidden, said, least):
     monitor = treating("clip")
     model = compiled(hidden)
     plain = {id(layer): dict(vars(layer)) for layer in model.layers}
-    loss = fit(model, monitor)["loss"][-1]
+    accuracy = fit(model, monitor, epochs=5)["accuracy"][-1]
     found, done = monitor.findings[:2]
     assert (found.rule, done.action, done.layer) == (rule, "clip", found.layer)
     assert said in done.message
-    assert loss < fit(compiled(hidden))["loss"][-1]
+    assert accuracy > least  # dead ones stay at 0.1 otherwise
     for layer in model.layers:
         assert vars(layer).get("activation") is plain[id(layer)].get("activation")
         assert "call" not in vars(layer)

