@@ -64,7 +64,6 @@ def test_a_learning_rate_that_is_too_high(tmp_path):
     [
         (ill.healthy, "float32", False),
         (ill.normalised, "mixed_float16", False),
-        (ill.healthy, "mixed_float16", True),
         (ill.normalised, "float32", True),
     ],
 )

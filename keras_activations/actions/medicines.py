@@ -45,6 +45,7 @@ def _rescale(patient, finding, inputs):
     left = [f"{path}: {reason}" for path, reason in done.refused.items()]
     if not done.paths:
         raise Untreatable("; ".join(left) or "every unit has a sound size already")
+    patient.guard.norms.learn_anew()
     text = (
         "centred and rescaled the incoming weights of "
         f"{_names(done.paths)} to pre-activations of mean 0 and deviation 1"
@@ -53,20 +54,14 @@ def _rescale(patient, finding, inputs):
 
 
 def _rescale_and_bound(patient, finding, inputs):
+    patient.retrace()
     text = _rescale(patient, finding, inputs)
     paths = unbounded_layers(patient.model)
     for path in paths:
         patient.bounds.add(path, NEAREST)
-    patient.retrace()
     return (
         f"{text}, and keeps those of {_names(paths)} within +-{NEAREST:g} in training"
     )
-
-
-def _rescale_and_clip(patient, finding, inputs):
-    text = _rescale(patient, finding, inputs)
-    patient.clip_gradients()
-    return f"{text}; gradients are clipped to their usual norm"
 
 
 def _restore(patient, finding, inputs, older=False):
@@ -130,10 +125,10 @@ def _shrink_recurrent(patient, finding, inputs):
     if not changed:
         raise Untreatable("no recurrent kernel has a spectral radius above 1")
     forget(patient.optimizer, changed)
-    patient.clip_gradients()
+    patient.guard.norms.learn_anew()
     return (
         f"scaled the recurrent kernels of {_names([x.path for x in layers])} to a "
-        "spectral radius of at most 1, and clips gradients to their usual norm"
+        "spectral radius of at most 1"
     )
 
 
@@ -168,7 +163,6 @@ def _names(paths):
 
 RESCALE = Medicine("rescaling", _rescale, needs_batch=True)
 RESCALE_AND_BOUND = Medicine("rescaling", _rescale_and_bound, needs_batch=True)
-RESCALE_AND_CLIP = Medicine("rescaling", _rescale_and_clip, needs_batch=True)
 RESTORE = Medicine("restoring", _restore)
 RESTORE_OLDER = Medicine("restoring", _restore_older)
 RESTORE_AND_CLIP = Medicine("restoring", _restore_and_clip)
@@ -201,5 +195,5 @@ def for_finding(finding, model):
         if finding.cause in ("unscaled_inputs", "unscaled_targets"):
             return [RESTORE_AND_CLIP, RESTORE, RESTORE_OLDER]
         if finding.cause == "large_weights":
-            return [RESCALE_AND_CLIP, RESTORE]
+            return [RESCALE, RESTORE, RESTORE_OLDER]
     return [RESTORE, RESTORE_OLDER, RESTORE_OLDER]

@@ -41,6 +41,12 @@ class UsualNorm:
         self.note_dropped()
         self.clip.assign(tf.minimum(self.clip, at_most))
 
+    def learn_anew(self):
+        """On the host: what was usual of weights that were changed is so no more."""
+        self.clip.assign(math.inf)
+        self._usual.assign(0.0)
+        self._healthy_steps.assign(0.0)
+
     # In the graph, or eagerly
 
     def explodes(self, norm):

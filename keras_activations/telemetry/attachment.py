@@ -137,18 +137,19 @@ class Attachment:
         self._step_function = self._traceable(step)
 
         def monitored_function(data):
-            batches = []
+            drawn = []
 
             def draw():
-                batches.append(next(data))
-                return batches[0]
+                drawn.append(next(data))
+                return drawn[0]
 
             try:
                 self._before_call(draw)
                 if self._step_function is None:
                     self._step_function = self._traceable(step)
+                batches = _again(drawn, data) if drawn else data
                 with self._in_place(step):
-                    results, status = self._step_function(batches or data)
+                    results, status = self._step_function(batches)
                 self._on_status(status.numpy())
             except (StopIteration, tf.errors.OutOfRangeError):
                 raise  # the end of the data, not of the training
@@ -203,6 +204,17 @@ class Attachment:
             del attributes[name]
             if own is not None:
                 attributes[name] = own
+
+
+def _again(drawn, iterator):
+    """The batches that were drawn, in what the step function takes without a trace."""
+    if not isinstance(iterator, tf.data.Iterator):
+        return drawn
+    specs = iterator.element_spec
+    if not all(isinstance(s, tf.TensorSpec) for s in tf.nest.flatten(specs)):
+        return drawn
+    # Traced functions know an iterator by its elements, an unknown batch size and all.
+    return iter(tf.data.Dataset.from_generator(lambda: drawn, output_signature=specs))
 
 
 def _build_optimizer(model):

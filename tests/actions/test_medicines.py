@@ -7,13 +7,21 @@ from keras import layers
 from keras_activations.actions import medicines
 from keras_activations.health.finding import CAUSES, RULES, Finding
 
-PLAIN = [layers.Dense(2, "tanh")]
-RECURRENT = [layers.Reshape((3, 1)), layers.LSTM(2)]
-EXPONENTIAL = [layers.Dense(2, "exponential")]
+
+def plain():
+    return [layers.Dense(2, "tanh")]
 
 
-def chosen(rule, cause="unknown", hidden=PLAIN):
-    model = keras.Sequential([keras.Input((3,)), *hidden, layers.Dense(1)])
+def recurrent():
+    return [layers.Reshape((3, 1)), layers.LSTM(2)]
+
+
+def exponential():
+    return [layers.Dense(2, "exponential")]
+
+
+def chosen(rule, cause="unknown", hidden=plain):
+    model = keras.Sequential([keras.Input((3,)), *hidden(), layers.Dense(1)])
     finding = Finding(7, 0, "dense", rule, 1.0, 0.0, "rescue", "Ill.", cause)
     return medicines.for_finding(finding, model)
 
@@ -21,20 +29,20 @@ def chosen(rule, cause="unknown", hidden=PLAIN):
 @pytest.mark.parametrize(
     ("rule", "cause", "hidden", "first"),
     [
-        ("saturation", "large_weights", PLAIN, medicines.RESCALE),
-        ("saturation", "unknown", RECURRENT, medicines.RESCALE),
-        ("dead_units", "dead_bias", PLAIN, medicines.RESCALE),
-        ("dead_units", "learning_rate", PLAIN, medicines.RESTORE_OLDER),
-        ("dead_units", "unscaled_inputs", PLAIN, medicines.RESTORE_AND_CLIP),
-        ("vanishing_gradient", "small_weights", PLAIN, medicines.RESCALE),
-        ("nonfinite", "bad_gradient", PLAIN, medicines.ZERO),
-        ("nonfinite", "unknown", PLAIN, medicines.RESTORE),
-        ("nonfinite", "overflow", EXPONENTIAL, medicines.RESCALE_AND_BOUND),
-        ("nonfinite", "unknown", RECURRENT, medicines.SHRINK_RECURRENT),
-        ("exploding_gradient", "unknown", RECURRENT, medicines.SHRINK_RECURRENT),
-        ("exploding_gradient", "learning_rate", PLAIN, medicines.RESTORE),
-        ("exploding_gradient", "unscaled_targets", PLAIN, medicines.RESTORE_AND_CLIP),
-        ("exploding_gradient", "large_weights", PLAIN, medicines.RESCALE_AND_CLIP),
+        ("saturation", "large_weights", plain, medicines.RESCALE),
+        ("saturation", "unknown", recurrent, medicines.RESCALE),
+        ("dead_units", "dead_bias", plain, medicines.RESCALE),
+        ("dead_units", "learning_rate", plain, medicines.RESTORE_OLDER),
+        ("dead_units", "unscaled_inputs", plain, medicines.RESTORE_AND_CLIP),
+        ("vanishing_gradient", "small_weights", plain, medicines.RESCALE),
+        ("nonfinite", "bad_gradient", plain, medicines.ZERO),
+        ("nonfinite", "unknown", plain, medicines.RESTORE),
+        ("nonfinite", "overflow", exponential, medicines.RESCALE_AND_BOUND),
+        ("nonfinite", "unknown", recurrent, medicines.SHRINK_RECURRENT),
+        ("exploding_gradient", "unknown", recurrent, medicines.SHRINK_RECURRENT),
+        ("exploding_gradient", "learning_rate", plain, medicines.RESTORE),
+        ("exploding_gradient", "unscaled_targets", plain, medicines.RESTORE_AND_CLIP),
+        ("exploding_gradient", "large_weights", plain, medicines.RESCALE),
     ],
 )
 def test_the_first_one(rule, cause, hidden, first):

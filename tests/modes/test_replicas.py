@@ -124,6 +124,7 @@ def test_inference(call, results):
 
 
 def test_a_healthy_run_under_rescue_keeps_its_bits(results):
+    assert results["healthy, rescued"].findings == []
     assert_same(results["healthy, plain"], results["healthy, rescued"])
 
 

@@ -137,16 +137,15 @@ def treated(strategy):
     rescues = {f"on_{rule}": "rescue" for rule in RULES}
     steep = build(strategy, saturated)
     monitor, _ = make_monitor(default_rules()[1:], **rescues)
-    found = {
+    careful, windows = make_monitor(default_rules()[1:], **rescues)
+    return {
         "bad": clip(strategy, clips, 4, bad=[4 * BATCH - 1]),
         "before it": clip(strategy, clips, 3),
-        "healthy, plain": fit(strategy, build(strategy)),
-        "healthy, rescued": fit(
-            strategy, build(strategy), make_monitor(default_rules()[1:], **rescues)[0]
-        ),
+        "healthy, plain": fit(strategy, build(strategy, healthy)),
+        "healthy, rescued": fit(strategy, build(strategy, healthy), careful, windows),
         "saturated": fit(strategy, steep, monitor, sizes=[12 * BATCH]),
+        "in a loop": refused(strategy),
     }
-    return {**found, "in a loop": refused(strategy)}
 
 
 def clip(strategy, actions, number, bad=()):
@@ -158,6 +157,11 @@ def clip(strategy, actions, number, bad=()):
 def normalised(model):
     """With moving averages of its own."""
     return keras.Sequential([*model.layers, keras.layers.BatchNormalization()])
+
+
+def healthy():
+    dense = keras.layers.Dense
+    return keras.Sequential([keras.Input((64,)), dense(12, "tanh"), dense(10)])
 
 
 def saturated():
