@@ -54,6 +54,7 @@ class Examiner:
         self._states = dict.fromkeys(self._states)
         self._history = History()
         self._illnesses = ()
+        self._ill_for = {}
 
     def begin_epoch(self, step):
         """A new epoch, before which so many steps were done."""

@@ -6,10 +6,9 @@ step itself is the user's; what is added to it reads, and writes only to banks.
 
 import contextlib
 
-import keras
 import tensorflow as tf
 
-from keras_activations.telemetry import faults, optimizers, sampling
+from keras_activations.telemetry import faults
 from keras_activations.telemetry.banks import Bank
 from keras_activations.telemetry.layouts import layout_of
 from keras_activations.telemetry.masks import padding_mask
@@ -19,6 +18,7 @@ from keras_activations.telemetry.record import (
 )
 from keras_activations.telemetry.replicas import Replicas
 from keras_activations.telemetry.taps import Taps
+from keras_activations.telemetry.updates import Updates, verdict
 
 SLOTS = 8  # samples kept until they are read, the last ones
 
@@ -48,6 +48,7 @@ class Probe:
         self._taps = Taps(model, selected, self._on_apply)
         self._fused = True  # may be compiled by XLA
         self.replicas = Replicas(model.distribute_strategy)
+        self._updates = Updates(model, self.replicas, guard)
         self._clock = self.replicas.variable(0, "int64")
         self._start = self.replicas.variable(0, "int64")
 
@@ -109,7 +110,7 @@ class Probe:
                 status = tf.concat([[number], bank.flags.read_value()], axis=0)
                 if not self.guarded_from_outside:
                     return results, self._own_row(status)
-                return results, self._own_row(status), self._own_row(_verdict(record))
+                return results, self._own_row(status), self._own_row(verdict(record))
 
         return monitored_step
 
@@ -150,10 +151,6 @@ class Probe:
         self._finish(record)
 
     @property
-    def _weight_entries(self):
-        return sampling.weight_entries(len(self.model.trainable_variables))
-
-    @property
     def record(self):
         """The `StepRecord` being filled, or None."""
         return self._taps.record
@@ -161,56 +158,12 @@ class Probe:
     def _on_apply(self, optimizer, apply, gradients, variables):
         record = self.record
         record.end_forward()
-        scale = optimizers.loss_scale(optimizer)
-        given = [
-            (v, g) for v, g in zip(variables, gradients, strict=True) if g is not None
-        ]
-        # The gradient is the sum of those of all replicas.
-        summed = self.replicas.summed([g for _, g in given]) if given else []
-        pairs = [
-            (v, faults.watched_values(g, self._fused))
-            for (v, _), g in zip(given, summed, strict=True)
-        ]
-        squares = norms = [faults.sum_of_squares(values) for _, values in pairs]
-        if scale is not None:
-            norms = [s / tf.square(tf.cast(scale, s.dtype)) for s in norms]
-        record.squares += squares
-        record.norms += norms
-        record.gradients += pairs
-        if pairs:
-            self._note_weights(record, optimizer, [v for v, _ in pairs])
-        if self._guard is None:
-            result = apply(gradients, variables)
-        else:
-            result = self._guarded(optimizer, apply, gradients, variables)
+        result = self._updates.seen(
+            record, optimizer, apply, gradients, variables, self._fused
+        )
         if self._taps.on_call is not None:  # a loop by hand: the step ends here
             self._end_step()
         return result
-
-    def _note_weights(self, record, optimizer, variables):
-        # Only in steps that are sampled; XLA wants both branches of one shape. Zeros
-        # say that there was no update to look at.
-        entries = self._weight_entries
-        size = sum(sampling.sampled_weight_sizes(variables, entries))
-        record.weights_before.append(
-            tf.cond(
-                record.sampling & optimizers.updates_now(optimizer),
-                lambda: sampling.sampled_weights(variables, entries),
-                lambda: tf.zeros([size], tf.float64),
-            )
-        )
-
-    def _guarded(self, optimizer, apply, gradients, variables):
-        record = self.record
-        if not optimizer.built:  # not inside the condition that may skip it
-            with keras.name_scope(optimizer.name, caller=optimizer):
-                optimizer.build(variables)
-        squares = record.norms[-sum(g is not None for g in gradients) :]
-        dropped = self._guard.apply(
-            optimizer, apply, gradients, variables, squares, record.loss
-        )
-        record.dropped.append(dropped)
-        return optimizer.iterations
 
     def _finish(self, record):
         self._clock.assign(record.step)
@@ -246,7 +199,7 @@ class Probe:
         return Bank(
             layout,
             variables=[variable for variable, _ in record.gradients],
-            weight_entries=self._weight_entries,
+            weight_entries=self._updates.weight_entries,
             every=self.every,
             slots=SLOTS if by_hand else min(-(-execution // self.every), SLOTS),
             dtype="float64" if wide else "float32",
@@ -276,14 +229,6 @@ def _by_layer(outputs):
     for layer, tensor in outputs:
         calls.setdefault(id(layer), (layer, []))[1].append(tensor)
     return list(calls.values())
-
-
-def _verdict(record):
-    if not record.dropped:
-        return tf.zeros([3], tf.float64)
-    dropped = tf.cast(tf.reduce_any(tf.stack(record.dropped)), tf.float64)
-    norm = tf.cast(tf.sqrt(tf.add_n(record.norms)), tf.float64)
-    return tf.stack([tf.ones([], tf.float64), dropped, norm])
 
 
 def _when(condition, effect):

@@ -1,0 +1,95 @@
+"""Updates: what an optimizer is about to do, noted before it does it."""
+
+import keras
+import tensorflow as tf
+
+from keras_activations.telemetry import faults, optimizers, sampling
+
+
+class Updates:
+    """Watches the updates of one model, which a guard may hold back.
+
+    Args:
+        model: a `keras.Model`.
+        replicas: the `Replicas` that it trains on.
+        guard: see `Probe`.
+    """
+
+    def __init__(self, model, replicas, guard):
+        self._model = model
+        self._replicas = replicas
+        self._guard = guard
+
+    @property
+    def weight_entries(self):
+        """Entries of each weight looked at before and after an update."""
+        return sampling.weight_entries(len(self._model.trainable_variables))
+
+    def seen(self, record, optimizer, apply, gradients, variables, fused):
+        """Notes an update in the record and has it made, or held back.
+
+        Args:
+            record: the `StepRecord` of the step.
+            optimizer: what makes the update.
+            apply: callable `(gradients, variables)`, the optimizer's own.
+            gradients: list of tensors, `tf.IndexedSlices` or None.
+            variables: the variables they belong to.
+            fused: bool, the step may be compiled by XLA.
+
+        Returns:
+            what `apply` does.
+        """
+        scale = optimizers.loss_scale(optimizer)
+        given = [
+            (v, g) for v, g in zip(variables, gradients, strict=True) if g is not None
+        ]
+        # The gradient is the sum of those of all replicas.
+        summed = self._replicas.summed([g for _, g in given]) if given else []
+        pairs = [
+            (v, faults.watched_values(g, fused))
+            for (v, _), g in zip(given, summed, strict=True)
+        ]
+        squares = norms = [faults.sum_of_squares(values) for _, values in pairs]
+        if scale is not None:
+            norms = [s / tf.square(tf.cast(scale, s.dtype)) for s in norms]
+        record.squares += squares
+        record.norms += norms
+        record.gradients += pairs
+        if pairs:
+            self._note_weights(record, optimizer, [v for v, _ in pairs])
+        if self._guard is None:
+            return apply(gradients, variables)
+        return self._guarded(record, optimizer, apply, gradients, variables)
+
+    def _note_weights(self, record, optimizer, variables):
+        # Only in steps that are sampled; XLA wants both branches of one shape. Zeros
+        # say that there was no update to look at.
+        entries = self.weight_entries
+        size = sum(sampling.sampled_weight_sizes(variables, entries))
+        record.weights_before.append(
+            tf.cond(
+                record.sampling & optimizers.updates_now(optimizer),
+                lambda: sampling.sampled_weights(variables, entries),
+                lambda: tf.zeros([size], tf.float64),
+            )
+        )
+
+    def _guarded(self, record, optimizer, apply, gradients, variables):
+        if not optimizer.built:  # not inside the condition that may skip it
+            with keras.name_scope(optimizer.name, caller=optimizer):
+                optimizer.build(variables)
+        squares = record.norms[-sum(g is not None for g in gradients) :]
+        dropped = self._guard.apply(
+            optimizer, apply, gradients, variables, squares, record.loss
+        )
+        record.dropped.append(dropped)
+        return optimizer.iterations
+
+
+def verdict(record):
+    """Of a step: was there an update, was it to be dropped, its gradients' norm."""
+    if not record.dropped:
+        return tf.zeros([3], tf.float64)
+    dropped = tf.cast(tf.reduce_any(tf.stack(record.dropped)), tf.float64)
+    norm = tf.cast(tf.sqrt(tf.add_n(record.norms)), tf.float64)
+    return tf.stack([tf.ones([], tf.float64), dropped, norm])
