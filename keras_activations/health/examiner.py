@@ -95,15 +95,13 @@ class Examiner:
 
     def judge_window(self, window):
         """Findings of all rules for a window."""
+        before = dict(self._states)
         if self._told_fault and self._bad_until >= window.step:
-            return []  # of numbers that are none there is nothing to judge
+            # Of numbers that are none only their own rule has something to say.
+            return self._named(self._judged(window, [self._nonfinite]))
         self._history = self._history.after(window)
         self._note_ill(window)
-        findings, before = [], dict(self._states)
-        for rule in self._rules:
-            found, state = rule.judge(window, before[rule.name])
-            self._states[rule.name] = state
-            findings += found
+        findings = self._judged(window, self._rules)
         findings = [explained(Case(f, window, self._history)) for f in findings]
         findings = [f for f in findings if not self._put_off(f, window, before)]
         ill = {name for name, state in self._states.items() if _reported(state)}
@@ -114,6 +112,14 @@ class Examiner:
             self._named(findings), self._illnesses, window, spreading
         )
         return told
+
+    def _judged(self, window, rules):
+        findings = []
+        for rule in rules:
+            found, state = rule.judge(window, self._states[rule.name])
+            self._states[rule.name] = state
+            findings += found
+        return findings
 
     def judge_dropped(self, window, limit):
         """Findings for a finite update that was held back: its norm was over `limit`."""

@@ -189,4 +189,4 @@ def test_predict_is_refused(chief, other):
 
 def test_clip_is_refused(chief, other):
     for worker in (chief, other):
-        assert worker["refused"]["clip"].startswith('"clip" is not supported on')
+        assert worker["refused"]["clip"].startswith('"clip" and "rescue" are not')
