@@ -18,7 +18,8 @@ def is_kernel(weight):
 
 def kernels(stats):
     """The weights of a layer that are kernels, as a list of `WeightStats`."""
-    return [weight for weight in stats.weights if is_kernel(weight)]
+    # One without entries, of a layer without inputs or units, says nothing.
+    return [w for w in stats.weights if is_kernel(w) and math.prod(w.shape)]
 
 
 def biases(stats):
