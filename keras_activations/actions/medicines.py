@@ -56,6 +56,7 @@ def _rescale(patient, finding, inputs):
 def _rescale_and_bound(patient, finding, inputs):
     patient.retrace()
     text = _rescale(patient, finding, inputs)
+    forget(patient.optimizer, patient.model.trainable_variables)
     paths = unbounded_layers(patient.model)
     for path in paths:
         patient.bounds.add(path, NEAREST)
@@ -124,7 +125,8 @@ def _shrink_recurrent(patient, finding, inputs):
         changed += shrink_recurrent_kernel(layer)
     if not changed:
         raise Untreatable("no recurrent kernel has a spectral radius above 1")
-    forget(patient.optimizer, changed)
+    # What the blow-up has sent through every other weight is remembered there too.
+    forget(patient.optimizer, patient.model.trainable_variables)
     patient.guard.norms.learn_anew()
     return (
         f"scaled the recurrent kernels of {_names([x.path for x in layers])} to a "
