@@ -1,4 +1,4 @@
-"""Banks: the variables in which a traced step notes what it saw, and their reading.
+"""Banks: the variables in which a traced step notes what it saw.
 
 A bank belongs to the monitor, never to the user's model or optimizer, so that
 checkpoints and saved models stay the user's own.
@@ -10,10 +10,9 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from keras_activations.telemetry import counting, sampling
+from keras_activations.telemetry import sampling
+from keras_activations.telemetry.gathering import Gatherer
 from keras_activations.telemetry.layouts import OF_THE_BATCH, watched_units
-from keras_activations.telemetry.ranges import settled
-from keras_activations.telemetry.reading import Reading, merged
 from keras_activations.telemetry.replicas import Replicas
 
 
@@ -31,6 +30,16 @@ class Bank:
         slots: samples kept until they are read. Defaults to 1.
         dtype: in which samples are kept. Defaults to "float32".
         replicas: the `Replicas` of the step. Defaults to those of the current strategy.
+
+    Attributes:
+        flags: first bad step since the last reset (0 for none), updates dropped,
+            samples taken.
+        faults, alive, squares: see `Reading`.
+        samples: what was drawn, shape `(slots, sampled layers + 3, values)`: of the
+            layers, then of `layouts.OF_THE_BATCH`.
+        updates: sampled entries of the last sampled update and of the weights before
+            it, shape `(2, entries)`.
+        ranges: histogram ranges, shape `(sampled layers, 2)`.
     """
 
     def __init__(
@@ -45,31 +54,30 @@ class Bank:
     ):
         self.layout = layout
         self.ranges = _known_ranges(layout.sampled)
-        self._variables = list(variables)
+        self.variables = list(variables)
         self._weight_entries = weight_entries
-        self._weight_sizes = sampling.sampled_weight_sizes(variables, weight_entries)
+        self.weight_sizes = sampling.sampled_weight_sizes(variables, weight_entries)
         self._every = every
-        self._slots = slots
+        self.slots = slots
         self._dtype = dtype
-        self._replicas = replicas or Replicas(tf.distribute.get_strategy())
-        self._thresholds = _thresholds(layout.sampled)
+        self.replicas = replicas or Replicas(tf.distribute.get_strategy())
         # A retracing `tf.function` refuses new variables, `init_scope` or not. What it
         # refuses by is kept for each thread, and a new one traces nothing.
         with concurrent.futures.ThreadPoolExecutor(1) as outside:
             outside.submit(self._make_variables).result()
+        self._gatherer = Gatherer(self)
 
     def _make_variables(self):
         sampled, sources = self.layout.sampled, self.layout.sources
-        variable = self._replicas.variable
-        # First bad step since the last reset (0 for none), updates dropped, samples.
+        variable = self.replicas.variable
         self.flags = variable(np.zeros(3))
-        self._all_flags = variable(np.zeros((self._replicas.number, 3)))
-        self._faults = variable(np.zeros((2, len(sources), 2)))
-        shape = (self._slots, len(sampled) + len(OF_THE_BATCH), self._values)
-        self._samples = variable(np.zeros(shape), self._dtype)
-        self._alive = variable(np.zeros(sum(map(watched_units, sampled))))
-        self._squares = variable(np.full(len(self._variables), -math.inf))
-        self._updates = variable(np.zeros((2, sum(self._weight_sizes))))
+        self._all_flags = variable(np.zeros((self.replicas.number, 3)))
+        self.faults = variable(np.zeros((2, len(sources), 2)))
+        shape = (self.slots, len(sampled) + len(OF_THE_BATCH), self._values)
+        self.samples = variable(np.zeros(shape), self._dtype)
+        self.alive = variable(np.zeros(sum(map(watched_units, sampled))))
+        self.squares = variable(np.full(len(self.variables), -math.inf))
+        self.updates = variable(np.zeros((2, sum(self.weight_sizes))))
 
     @property
     def _values(self):
@@ -79,17 +87,17 @@ class Bank:
 
     def add_gradients(self, squares):
         """Keeps the greatest squared gradient norms since the last reset."""
-        squares, greatest = tf.cast(squares, tf.float64), self._squares.read_value()
+        squares, greatest = tf.cast(squares, tf.float64), self.squares.read_value()
         # NaN is greater than nothing.
-        self._squares.assign(tf.where(squares > greatest, squares, greatest))
+        self.squares.assign(tf.where(squares > greatest, squares, greatest))
 
     def add_faults(self, step, counts):
         """Adds exact counts of non-finite values; the first bad step's apart."""
         first_bad, dropped, samples = tf.unstack(self.flags.read_value())
         fresh = tf.equal(first_bad, 0)
-        earlier = self._faults.read_value()
+        earlier = self.faults.read_value()
         added = tf.stack([earlier[0] + counts, earlier[1]])
-        self._faults.assign(tf.where(fresh, tf.stack([counts, counts]), added))
+        self.faults.assign(tf.where(fresh, tf.stack([counts, counts]), added))
         bad = fresh & (tf.reduce_sum(counts) > 0)
         first_bad = tf.where(bad, tf.cast(step, tf.float64), first_bad)
         self.flags.assign(tf.stack([first_bad, dropped, samples]))
@@ -114,20 +122,20 @@ class Bank:
         alive = self._alive_units(outputs, shift)
         if alive:
             now = tf.cast(tf.concat(alive, axis=0), tf.float64)
-            more = tf.maximum(now, self._alive.read_value())
-            self._alive.assign(tf.where(tf.equal(number, 0), now, more))
+            more = tf.maximum(now, self.alive.read_value())
+            self.alive.assign(tf.where(tf.equal(number, 0), now, more))
         if weights_before is not None:
-            after = sampling.sampled_weights(self._variables, self._weight_entries)
-            self._updates.assign(tf.stack([after - weights_before, weights_before]))
+            after = sampling.sampled_weights(self.variables, self._weight_entries)
+            self.updates.assign(tf.stack([after - weights_before, weights_before]))
         self.flags.assign_add([0.0, 0.0, 1.0])
 
     def _keep(self, number, values):
         sample = tf.stack(values)[None]
-        if self._slots > 1:
-            slot = tf.cast(number, tf.int32) % self._slots
-            here = tf.equal(tf.range(self._slots), slot)[:, None, None]
-            sample = tf.where(here, sample, self._samples.read_value())
-        self._samples.assign(sample)
+        if self.slots > 1:
+            slot = tf.cast(number, tf.int32) % self.slots
+            here = tf.equal(tf.range(self.slots), slot)[:, None, None]
+            sample = tf.where(here, sample, self.samples.read_value())
+        self.samples.assign(sample)
 
     def _values_of(self, calls, shift):
         share = self._values // max(len(calls), 1)
@@ -152,16 +160,16 @@ class Bank:
 
     def share_flags(self):
         """Tells all workers each other's flags; not inside a condition."""
-        rows = self._replicas.own_row(self.flags.read_value())
-        self._all_flags.assign(self._replicas.summed(rows))
+        rows = self.replicas.own_row(self.flags.read_value())
+        self._all_flags.assign(self.replicas.summed(rows))
 
     # On the host
 
     @property
     def noted(self):
         """Whether anything was noted since the last reset, by any replica."""
-        shared = self._replicas.several_workers
-        flags = self._replicas.local(self._all_flags if shared else self.flags)
+        shared = self.replicas.several_workers
+        flags = self.replicas.local(self._all_flags if shared else self.flags)
         return any(replica.any() for replica in flags)
 
     def read(self):
@@ -170,62 +178,14 @@ class Bank:
         Returns:
             `Reading`.
         """
-        local, everywhere = self._replicas.local, self._replicas.everywhere
-        # Of more samples than there are slots the last ones are kept.
-        kept = [math.inf, math.inf, self._slots]
-        flags = [np.minimum(flags, kept) for flags in local(self.flags)]
-        summaries = everywhere(self._summaries([int(of[2]) for of in flags]))
-        layers = len(self.ranges)
-        replicas = zip(
-            everywhere(flags),
-            everywhere(local(self._faults)),
-            [summary[:layers, 2:] for summary in summaries],
-            [summary[:layers, :2] for summary in summaries],
-            everywhere(local(self._alive)),
-            everywhere(local(self._squares)),
-            everywhere([self._update_squares(e) for e in local(self._updates)]),
-            [summary[layers:, : 2 + len(counting.MOMENTS)] for summary in summaries],
-            strict=True,
-        )
-        weights = np.sqrt([_square(v.value) for v in self._variables])
-        return merged(
-            [Reading(self.layout, self.ranges, weights, *notes) for notes in replicas]
-        )
-
-    def _summaries(self, numbers):
-        samples = list(zip(self._replicas.tensors(self._samples), numbers, strict=True))
-        if np.isnan(self.ranges).any():
-            # All replicas must count in the same bins.
-            extremes = self._replicas.everywhere(
-                [counting.sample_extremes(*sample).numpy() for sample in samples]
-            )
-            self.ranges = settled(
-                self.ranges, np.stack(extremes)[:, : len(self.ranges)]
-            )
-        # Of the batch there are no histograms and no thresholds.
-        unknown = np.full((len(OF_THE_BATCH), 2), math.nan)
-        options = [np.vstack([of, unknown]) for of in (self._thresholds, self.ranges)]
-        return [
-            counting.sample_summary(*sample, *options).numpy() for sample in samples
-        ]
-
-    def _update_squares(self, entries):
-        starts = np.cumsum([0, *self._weight_sizes])[:-1]
-        return np.add.reduceat(np.square(entries), starts, axis=1)
+        return self._gatherer.read()
 
     def reset(self, window=True):
         """Begins anew: flags, faults and samples and, with `window`, all the rest."""
-        self._replicas.assign(self.flags, np.zeros(3))
+        self.replicas.assign(self.flags, np.zeros(3))
         if window:
-            nothing = np.full(len(self._variables), -math.inf)
-            self._replicas.assign(self._squares, nothing)
-
-
-def _square(value):
-    # One call into TensorFlow for each weight, and no function of the model's own that
-    # would be traced during the first step.
-    entries = sampling.at_least_float32(tf.convert_to_tensor(value))
-    return 2 * tf.raw_ops.L2Loss(t=entries).numpy().astype(np.float64)
+            nothing = np.full(len(self.variables), -math.inf)
+            self.replicas.assign(self.squares, nothing)
 
 
 def _known_ranges(entries):
@@ -234,14 +194,3 @@ def _known_ranges(entries):
         if entry.region is not None and entry.region.histogram is not None:
             row[:] = entry.region.histogram
     return ranges
-
-
-def _thresholds(entries):
-    thresholds = np.full((len(entries), 2), math.nan)
-    for row, entry in zip(thresholds, entries, strict=True):
-        if entry.region is not None:
-            if entry.region.saturated_below is not None:
-                row[0] = entry.region.saturated_below
-            if entry.region.saturated_above is not None:
-                row[1] = entry.region.saturated_above
-    return thresholds

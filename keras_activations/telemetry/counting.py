@@ -32,7 +32,7 @@ def sample_summary(samples, number, thresholds, ranges):
     Args:
         samples: float32 or float64 tensor of shape `(slots, layers, n)`, at most 2**24
             values a layer; what is not finite is passed over.
-        number: int, slots in use.
+        number: int or scalar tensor, slots in use.
         thresholds: array of shape `(layers, 2)`: at or below the first and at or
             above the second a value is saturated.
         ranges: array of shape `(layers, 2)`, finite and increasing; NaN counts
@@ -42,8 +42,8 @@ def sample_summary(samples, number, thresholds, ranges):
         float64 tensor of shape `(layers, COLUMNS)`: least and greatest value
         (inf and -inf where there is none), `MOMENTS`, histogram.
     """
-    tensors = samples, number, tf.constant(thresholds), tf.constant(ranges)
-    if next(_SUMMARIES) < UNTRACED:
+    tensors = samples, number, tf.constant(thresholds), tf.convert_to_tensor(ranges)
+    if tf.executing_eagerly() and next(_SUMMARIES) < UNTRACED:
         return _summary_of(*tensors)
     return _tracing(samples.dtype)(*tensors)
 

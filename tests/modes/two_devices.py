@@ -13,6 +13,7 @@ import tensorflow as tf
 import keras_activations as ka
 from keras_activations.health.finding import RULES
 from keras_activations.health.rules import default_rules
+from keras_activations.telemetry import counting
 from tests.leftovers import hooks
 from tests.modes.processes import send
 from tests.modes.runs import BATCH, Weights, classifier, make_monitor
@@ -26,6 +27,7 @@ LOGS = "logs"
 def main():
     # As pytest does, where they come out of this package.
     warnings.filterwarnings("error", module="keras_activations")
+    counting.UNTRACED = 2  # so that some readings of a run are traced, others not
     (cpu,) = tf.config.list_physical_devices("CPU")
     device = tf.config.LogicalDeviceConfiguration()
     tf.config.set_logical_device_configuration(cpu, [device, device])

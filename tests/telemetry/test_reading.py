@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_activations.activations.regions import region_of
+from keras_activations.telemetry import counting
 from keras_activations.telemetry.banks import Bank
 from keras_activations.telemetry.counting import BINS, MOMENTS
 from keras_activations.telemetry.layouts import LayerEntry, Layout, WeightEntry
@@ -87,6 +88,22 @@ def test_to_read_changes_nothing():
     bank = new_bank()
     note_all(bank, outputs(0), faults={2: 3}, dropped=1)
     assert_same(bank.read(), bank.read())
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_later_readings_are_traced_and_the_same(slots, monkeypatch):
+    bank = new_bank(slots=slots)
+    note_all(bank, *map(outputs, range(3)), faults={2: 3}, dropped=1)
+    early = bank.read()
+    monkeypatch.setattr(counting, "UNTRACED", 0)
+    assert_same(bank.read(), early)
+    # The graph holds none of what was noted, nor the ranges of that time.
+    bank.reset()
+    bank.ranges = np.array([[0.0, 3.0], [-2.0, 2.0]])
+    note_all(bank, outputs(3), before=(1.0, 2.0, 3.0))
+    later = bank.read()
+    monkeypatch.setattr(counting, "UNTRACED", math.inf)
+    assert_same(later, bank.read())
 
 
 @pytest.mark.parametrize("slots", [1, 3])
