@@ -4,7 +4,10 @@ import argparse
 import math
 import re
 
-from benchmarks.numerics import command
+import numpy as np
+
+import keras_activations as ka
+from benchmarks.numerics import command, fused
 
 
 def test_the_table_is_whole(tmp_path, capsys):
@@ -26,3 +29,10 @@ def test_the_table_is_whole(tmp_path, capsys):
     assert rows[0][2].startswith("0.")  # ours, half a unit
     assert rows[0][6].startswith("NaN")  # Keras's gradient in float16
     assert re.search(r"^- keras_activations .*Keras", written, re.MULTILINE)
+
+
+def test_gelu_keeps_its_tail_inside_a_dense():
+    x = np.linspace(-12.5, 12, 2000).astype("float32")
+    assert np.max(fused.relative_errors(ka.functional.stable_gelu, x)) <= 2e-5
+    rows = [line for line in fused.section(500).splitlines() if line.startswith("| -")]
+    assert len(rows) == len(fused.EDGES) - 1

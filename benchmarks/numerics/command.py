@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import environment
+from benchmarks.numerics import fused
 from benchmarks.numerics.inputs import inputs, usual
 from benchmarks.numerics.measuring import KERAS, OURS, errors, value_and_gradient
 from benchmarks.numerics.ulps import TYPES
@@ -72,6 +73,10 @@ def run(options):
                 x = inputs(dtype, few if dtype == "float64" else dense)
                 lines.append(_row(name, dtype, x, setting == "on"))
         section = "\n".join(lines) + "\n"
+        print(section, end="", flush=True)
+        text += section
+    if "gelu" in (options.functions or OURS):
+        section = fused.section(few)
         print(section, end="", flush=True)
         text += section
     if path:
