@@ -4,11 +4,13 @@ VENV := .venv
 OLDEST := .venv-oldest
 TORCH := .venv-torch
 LOGS ?= logs
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 # Most of a test is tracing, which one core does; a file's tests share their fixtures.
 PARALLEL := --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-oldest test-torch lint notebooks bench tensorboard clean
+.PHONY: $(NOTEBOOKS)
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,9 +33,11 @@ lint: $(VENV)/.installed  ## check style, types and the direction of imports
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 
-notebooks: $(VENV)/.installed  ## execute the notebooks and save their output in place
+notebooks: $(NOTEBOOKS)  ## execute the notebooks and save their output in place
+
+$(NOTEBOOKS): $(VENV)/.installed
 	@$(VENV)/bin/python -m nbconvert --to notebook --execute --inplace \
-		--ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+		--ExecutePreprocessor.record_timing=False $@
 
 bench: $(VENV)/.installed  ## measure overhead, errors, speed, conversions and detection (hours)
 	@$(VENV)/bin/python -m benchmarks cost

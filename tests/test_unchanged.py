@@ -91,7 +91,8 @@ def run(build, jit, monitor, rows):
         batch_size=32,
         epochs=2,
         verbose=0,
-        validation_split=0.2,
+        # A validation step is not watched, and would be compiled as well.
+        validation_split=0.0 if jit else 0.2,
         callbacks=[monitor] if monitor else [],
     )
     values = [v.numpy() for v in model.variables + model.optimizer.variables]
@@ -122,13 +123,13 @@ def test_bit_identical(build):
 
 @pytest.mark.parametrize("build", [mlp, lstm, transformer, Subclassed])
 def test_bit_identical_under_xla(build):
-    check(build, jit=True, rows=160)
+    check(build, jit=True, rows=128)
 
 
 def test_bit_identical_under_xla_with_batch_normalisation():
     # Found with a smaller last batch only: there XLA sums the gradient of the scale
     # and applies it in one fused loop, which a tap must not split.
-    check(cnn, jit=True, rows=180)
+    check(cnn, jit=True, rows=144)
 
 
 @pytest.mark.parametrize("eagerly", [True, False])

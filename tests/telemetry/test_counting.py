@@ -19,15 +19,12 @@ UNKNOWN = (NAN, NAN)
 few = settings(max_examples=40)
 
 
-@pytest.fixture(params=[math.inf, 0], ids=["untraced", "traced"], scope="module")
-def untraced(request):
-    """The first summaries of a process are not traced, the later ones are."""
+@pytest.fixture(autouse=True, scope="module")
+def traced():
+    """As it is after the first ones, which are worked out without a graph."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counting, "UNTRACED", request.param)
+        patch.setattr(counting, "UNTRACED", 0)
         yield
-
-
-pytestmark = pytest.mark.usefixtures("untraced")
 
 
 @st.composite
@@ -141,6 +138,19 @@ def test_extremes(data, dtype):
     for (low, high), values in zip(found, finite_values(kept), strict=True):
         assert low == values.min(initial=INF)
         assert high == values.max(initial=-INF)
+
+
+@given(data=st.data())
+@few
+def test_the_first_ones_are_the_same_without_a_graph(data):
+    kept = data.draw(samples("float32"))
+    options = kept, [(-0.75, 0.75), (NAN, 6.0)], (-1.0, 3.0)
+    traced = summary(*options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counting, "UNTRACED", math.inf)
+        untraced = summary(*options)
+    for x, y in zip(tf.nest.flatten(untraced), tf.nest.flatten(traced), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-300)
 
 
 def test_thresholds_are_saturated_themselves_and_infinity_is_not():
