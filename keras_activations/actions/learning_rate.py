@@ -17,9 +17,6 @@ class BackedOff(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step):
         return self.factor * self.schedule(step)
 
-    def get_config(self):
-        raise NotImplementedError("Never part of what is saved.")
-
 
 def schedule_of(optimizer):
     """The optimizer's schedule, None where its rate is a number."""
