@@ -50,7 +50,7 @@ def sample_summary(samples, number, thresholds, ranges):
 
 # Tracing takes as long as some thirty summaries without it: the first ones, for which
 # the first step waits, and all of a short run, are better off without.
-UNTRACED = 16
+UNTRACED = 4
 _SUMMARIES = itertools.count()
 
 
