@@ -96,6 +96,7 @@ class Session:
 
         def detached():
             self.attached = False
+            self._treatment.end()
             on_detach()
 
         def before_call(draw):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from keras import layers
 
 import keras_activations as ka
 from tests import ill
@@ -43,6 +44,51 @@ def test_comes_back(rule, hidden):
     dropped = 3 if rule == "nonfinite" else 0
     steps = ill.EPOCHS * ill.ROWS // ill.BATCH
     assert int(model.optimizer.iterations) == steps - dropped
+
+
+def raw():
+    x, y = ill.digits(ill.ROWS // 8)
+    # Each pixel in a unit of its own, far from 0.
+    unit = np.geomspace(10, 2000, x.shape[-1])[np.random.default_rng(1).permutation(64)]
+    return (x * unit + 2 * unit).astype("float32"), y
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_inputs_that_are_not_scaled(jit, tmp_path):
+    x, y = raw()
+    model = compiled(ill.healthy, jit_compile=jit)
+    monitor = treating("rescue")
+    options = {"batch_size": ill.BATCH, "epochs": ill.EPOCHS, "verbose": 0}
+    model.fit(x, y, callbacks=[monitor], **options)
+    (done, *_) = interventions(monitor)
+    assert done.cause == "unscaled_inputs"
+    assert "as though the inputs of each layer were standardised" in done.message
+    # The weights are those of the raw inputs, with and without the monitor.
+    accuracy = np.mean(model(x).numpy().argmax(axis=-1) == y)
+    assert accuracy > 0.85
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(x), model(x))
+    # What the optimizer remembers of them is not of other inputs.
+    places = {v.path: i for i, v in enumerate(model.optimizer._trainable_variables)}
+    place = places[model.layers[0].kernel.path]
+    assert not np.any(model.optimizer._momentums[place].numpy())
+
+
+def test_exponentials_that_overflow():
+    def hidden():
+        large = keras.initializers.RandomNormal(stddev=3.0, seed=1)
+        options = {"activation": "exponential", "kernel_initializer": large}
+        return [layers.Dense(8, **options) for _ in range(2)]
+
+    monitor = treating("rescue")
+    model = compiled(hidden, keras.optimizers.Adam(3e-3))
+    fit(model, monitor)
+    (done, *_) = interventions(monitor)
+    assert "as though the inputs" in done.message
+    x, y = ill.digits(ill.ROWS // 8)
+    # What was learnt is in the weights, not in bounds that only training knows.
+    assert np.mean(model(x).numpy().argmax(axis=-1) == y) > 0.7
 
 
 def test_a_learning_rate_that_is_too_high(tmp_path):

@@ -2,11 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 import numpy as np
 
-# What a unit's pre-activation may have: outside, it is centred and scaled.
+# What a unit's pre-activation may have, in units of what is sound: outside, it is
+# centred and scaled.
 FURTHEST_MEAN = 1.0
 SMALLEST, GREATEST = 0.5, 2.0
 CONSTANT = 1e-6  # a smaller deviation, beside the mean, is none
@@ -45,38 +47,59 @@ def affine(layer, rank):
     return None
 
 
-def standardise(weights, pre_activation, drawn=False):
-    """Gives each unit mean 0 and deviation 1, unless it is not far from that.
+class Sound(NamedTuple):
+    """What the pre-activations of a unit should be.
 
-    Without a bias units are scaled to a mean square of 1. Constant units are left.
+    Attributes:
+        mean, deviation: floats.
+        apart: bool, whether units should not vary together.
+    """
+
+    mean: float = 0.0
+    deviation: float = 1.0
+    apart: bool = False
+
+
+USUAL = Sound()
+
+
+def standardise(weights, pre_activation, drawn=False, sound=USUAL):
+    """Gives each unit a sound mean and deviation, unless it is not far from that.
+
+    Without a bias units are scaled to that root mean square. Constant units are left.
 
     Args:
         weights: an `Affine`.
         pre_activation: array of what the layer puts out without its activation.
         drawn: boolean array, or False: the units that have learnt nothing yet, which
             are changed however far from it they are.
+        sound: `Sound`.
 
     Returns:
         boolean array: the units that were changed.
     """
     mean, deviation = _moments(weights, pre_activation)
+    least, most = SMALLEST * sound.deviation, GREATEST * sound.deviation
     if weights.bias is None:
         size = np.hypot(mean, deviation)
-        ill = (size < SMALLEST) | (size > GREATEST)
+        ill = (size < least) | (size > most)
         mean, deviation = np.zeros_like(mean), size
     else:
-        ill = np.abs(mean) > FURTHEST_MEAN
+        mean = mean - sound.mean
+        ill = np.abs(mean) > FURTHEST_MEAN * sound.deviation
         if weights.kernel is not None:
-            ill |= (deviation < SMALLEST) | (deviation > GREATEST)
+            ill |= (deviation < least) | (deviation > most)
     ill = (ill | drawn) & ~constant_units(weights, pre_activation)
     if weights.kernel is None:
-        deviation = np.ones_like(deviation)
-    scale = np.where(ill, 1.0 / np.where(ill, deviation, 1.0), 1.0)
+        deviation = np.full_like(deviation, sound.deviation)
+    scale = np.where(ill, sound.deviation / np.where(ill, deviation, 1.0), 1.0)
     if weights.kernel is not None:
         _assign(weights.kernel, _array(weights.kernel) * weights.on_kernel(scale))
     if weights.bias is not None:
-        shift, scale = (weights.on_bias(v) for v in (np.where(ill, mean, 0.0), scale))
-        _assign(weights.bias, (_array(weights.bias) - shift) * scale)
+        # With m what it is and m' what it should be: (b - m) scale + m'.
+        shift = np.where(ill, (mean + sound.mean) * scale - sound.mean, 0.0)
+        shift, scale = weights.on_bias(shift), weights.on_bias(scale)
+        _assign(weights.bias, _array(weights.bias) * scale - shift)
     return ill
 
 
@@ -93,6 +116,19 @@ def restart_units(weights, units, initializer):
     _assign(kernel, np.where(weights.on_kernel(units), anew, _array(kernel)))
     if bias is not None:
         _assign(bias, np.where(weights.on_bias(units), 0.0, _array(bias)))
+
+
+def adapted(layer):
+    """Whether its kernel is quantised, or adapted by LoRA."""
+    lora = getattr(layer, "lora_enabled", False)
+    return bool(lora or getattr(layer, "quantization_mode", None))
+
+
+def mixable(layer):
+    """Whether each unit has a column of the kernel of its own, for the same inputs."""
+    if isinstance(layer, CONVOLUTIONS):
+        return layer.groups == 1 and layer.data_format == "channels_last"
+    return isinstance(layer, keras.layers.Dense)
 
 
 def _moments(weights, pre_activation):
@@ -193,6 +229,8 @@ def _normalisation(layer, rank):
     return Affine(gamma, beta, (axis % rank,), _same, _same, layer.gamma_initializer)
 
 
+# Their kernels are laid out as a dense one behind the axes of space.
+CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 NORMALISATIONS = (
     keras.layers.BatchNormalization,
     keras.layers.LayerNormalization,
@@ -212,6 +250,6 @@ _KINDS = [
         ),
         _transposed,
     ),
-    ((keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D), _convolution),
+    (CONVOLUTIONS, _convolution),
     (NORMALISATIONS, _normalisation),
 ]

@@ -62,6 +62,20 @@ def intercepted(model, around):
                 own.pop("call", None)
 
 
+@contextlib.contextmanager
+def untouched_averages(model):
+    """While it is open, the model may be called; what it keeps count of is put back."""
+    # What the ill network puts out is nothing for moving averages to follow.
+    kept = [
+        (v, keras.ops.convert_to_numpy(v.value)) for v in model.non_trainable_variables
+    ]
+    try:
+        yield
+    finally:
+        for variable, value in kept:
+            variable.assign(value)
+
+
 def feeds(model, inputs):
     """The activations of a model in execution order, each a `Feed`."""
     sources: dict = {}

@@ -6,7 +6,9 @@ import tensorflow as tf
 from keras_activations.actions.held import Held
 from keras_activations.actions.learning_rate import slowed
 from keras_activations.actions.norms import UsualNorm
+from keras_activations.actions.preconditioning import Preconditioner
 from keras_activations.telemetry.faults import sum_of_squares, values_of
+from keras_activations.telemetry.optimizers import loss_scale
 
 RAISED_TO = 0.1
 
@@ -41,8 +43,9 @@ class UpdateGuard:
         raised: ids of the variables whose gradients are scaled up to `RAISED_TO` of
             the greatest one's norm.
         rate_factor: what a learning rate schedule is multiplied by.
+        preconditioner: the `Preconditioner` of the updates.
 
-    The last four take effect when the step is next traced.
+    The last five take effect when the step is next traced.
     """
 
     def __init__(self, model, nonfinite=True, exploding=None, outside=False):
@@ -54,6 +57,7 @@ class UpdateGuard:
         self.zeroing = False
         self.raised: set[int] = set()
         self.rate_factor = 1.0
+        self.preconditioner = Preconditioner()
         self._held = None
 
     def before_step(self):
@@ -79,14 +83,20 @@ class UpdateGuard:
             loss: the loss, a scalar, or None.
 
         Returns:
-            boolean scalar: is the update dropped?
+            boolean scalar: is the update dropped? And the squared global norm that it
+            has, as the guard takes it.
         """
         # LossScaleOptimizer drops updates that are not finite itself, and must see
         # them: they are how it finds its scale.
         scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         if self.zeroing and not scales:
             gradients, squares = _without_nonfinite(gradients)
-        norm = tf.sqrt(tf.add_n(squares))
+        if self.preconditioner.layers:
+            # Finite or not: an entry that is not makes its own sum not finite.
+            gradients = self.preconditioner.gradients(gradients, variables)
+            squares = _squares(gradients, loss_scale(optimizer))
+        squared = tf.add_n(squares)
+        norm = tf.sqrt(squared)
         if self.raised:
             gradients = _raised(gradients, variables, squares, self.raised)
         sound = tf.math.is_finite(norm)
@@ -99,17 +109,20 @@ class UpdateGuard:
             scale = self.norms.scale(norm)
             gradients = [_scaled(gradient, scale) for gradient in gradients]
 
-        def update():
+        def apply_slowed():
             with slowed(optimizer, self.rate_factor):
                 apply(gradients, variables)
 
+        def update():
+            self.preconditioner.around(apply_slowed, gradients, variables)
+
         if self.outside:
             update()
-            return bad
+            return bad, squared
         withheld = explodes if scales else bad
         _when(~withheld, update)
         self._note(bad, norm)
-        return bad
+        return bad, squared
 
     def around(self, step):
         """A step that is put back if its update is to be dropped.
@@ -176,12 +189,14 @@ def _without_nonfinite(gradients):
         return tf.where(tf.math.is_finite(values), values, tf.zeros_like(values))
 
     gradients = [_mapped(gradient, zeroed) for gradient in gradients]
-    squares = [
-        sum_of_squares(values_of(gradient))
-        for gradient in gradients
-        if gradient is not None
-    ]
-    return gradients, squares
+    return gradients, _squares(gradients)
+
+
+def _squares(gradients, scale=None):
+    squares = [sum_of_squares(values_of(g)) for g in gradients if g is not None]
+    if scale is None:
+        return squares
+    return [s / tf.square(tf.cast(scale, s.dtype)) for s in squares]
 
 
 def _mapped(gradient, function):

@@ -8,15 +8,13 @@ import keras
 from keras_activations.actions import learning_rate
 from keras_activations.actions.patient import Untreatable
 from keras_activations.actions.recurrent import cell_gates, shrink_recurrent_kernel
-from keras_activations.actions.rescaling import rescale
+from keras_activations.actions.rescaling import GROWING, rescale
 from keras_activations.actions.slots import forget
-from keras_activations.activations.regions import region_of
-from keras_activations.telemetry.layouts import layer_paths
+from keras_activations.activations.regions import activation_of
 from keras_activations.telemetry.taps import all_layers
 
 BACK_OFF = 0.1
 UNSCALED = 1.0  # norm of gradients where what is usual follows from unscaled data
-NEAREST = 3.0  # bounds of pre-activations that have to be found nowhere else
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,17 +27,20 @@ class Medicine:
             `Untreatable` if it cannot be. `inputs` are those of one batch.
         needs_batch: whether it has to be given inputs.
         changes_weights: whether afterwards the rules have to judge from the beginning.
+        restores: whether the weights are ones that were kept before.
     """
 
     name: str
     give: Callable
     needs_batch: bool = False
     changes_weights: bool = True
+    restores: bool = False
 
 
-def _rescale(patient, finding, inputs):
+def _rescale(patient, finding, inputs, alive=False):
+    model, optimizer = patient.model, patient.optimizer
     try:
-        done = rescale(patient.model, patient.optimizer, inputs, also=[finding.layer])
+        done = rescale(model, optimizer, inputs, [finding.layer], alive)
     except (TypeError, ValueError) as error:  # the model takes something else
         raise Untreatable(f"the model cannot be called on a batch ({error})") from error
     left = [f"{path}: {reason}" for path, reason in done.refused.items()]
@@ -48,26 +49,52 @@ def _rescale(patient, finding, inputs):
     patient.guard.norms.learn_anew()
     text = (
         "centred and rescaled the incoming weights of "
-        f"{_names(done.paths)} to pre-activations of mean 0 and deviation 1"
+        f"{_names(done.paths)} to pre-activations of a sound mean and deviation"
     )
     return f"{text} (left alone: {'; '.join(left)})" if left else text
 
 
-def _rescale_and_bound(patient, finding, inputs):
-    patient.retrace()
-    text = _rescale(patient, finding, inputs)
-    forget(patient.optimizer, patient.model.trainable_variables)
-    paths = unbounded_layers(patient.model)
-    for path in paths:
-        patient.bounds.add(path, NEAREST)
-    return (
-        f"{text}, and keeps those of {_names(paths)} within +-{NEAREST:g} in training"
-    )
+def _restart(patient, finding, inputs, alive=False):
+    # Next to nothing was learnt without a gradient, but the steps so far have moved
+    # all units of a layer alike, and scaling does not make them differ again.
+    step = patient.restore(older=True)
+    done = [] if step is None else [f"restored the weights and slots of step {step}"]
+    again = bool(patient.guard.preconditioner.layers)
+    try:
+        done.append(_rescale(patient, finding, inputs, alive))
+    except Untreatable:
+        if again:
+            raise
+        done += _standardised(patient, inputs)
+        if _STANDARDISED not in done:
+            raise
+        return _listed(done)
+    done += _standardised(patient, inputs)
+    if grows_without_end(patient.model):
+        done.append(_clip(patient, finding, inputs))
+    return _listed(done)
+
+
+def _restart_alive(patient, finding, inputs):
+    return _restart(patient, finding, inputs, alive=True)
+
+
+_STANDARDISED = (
+    "makes updates from now on as though the inputs of each layer were standardised"
+)
+
+
+def _standardised(patient, inputs):
+    return [_STANDARDISED] if patient.standardise_inputs(inputs) else []
+
+
+def _listed(parts):
+    return ", and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
 
 
 def _restore(patient, finding, inputs, older=False):
     rate = _back_off(patient)
-    step = patient.snapshots.restore(older)
+    step = patient.restore(older)
     if step is None:
         raise Untreatable("there is no healthy state to go back to")
     patient.clip_gradients()
@@ -102,7 +129,7 @@ def _clip(patient, finding, inputs):
 
 
 def _restore_and_clip(patient, finding, inputs):
-    step = patient.snapshots.restore(older=True)
+    step = patient.restore(older=True)
     return f"restored the weights and slots of step {step}, and {_clip(patient, finding, inputs)}"
 
 
@@ -134,6 +161,11 @@ def _shrink_recurrent(patient, finding, inputs):
     )
 
 
+def _shrink_and_standardise(patient, finding, inputs):
+    text = _shrink_recurrent(patient, finding, inputs)
+    return _listed([text, *_standardised(patient, inputs)])
+
+
 def recurrent_layers(model):
     """Trainable recurrent layers whose kernels are known."""
     return [
@@ -143,19 +175,9 @@ def recurrent_layers(model):
     ]
 
 
-def unbounded_layers(model):
-    """Paths of the layers whose activation grows without end, as exponentials do."""
-    paths = layer_paths(model)
-    return [
-        paths[id(layer)]
-        for layer in all_layers(model)
-        if _grows(region_of(layer), layer)
-    ]
-
-
-def _grows(region, layer):
-    name = getattr(getattr(layer, "activation", None), "__name__", "")
-    return region is not None and name in ("exponential", "exp")
+def grows_without_end(model):
+    """Whether it has an activation whose slope grows without end."""
+    return any(activation_of(layer) in GROWING for layer in all_layers(model))
 
 
 def _names(paths):
@@ -163,13 +185,19 @@ def _names(paths):
     return ", ".join(paths[:4]) + more
 
 
+# Causes of dead units that are not in the weights of the layer itself.
+_WORN_AWAY = ("unknown", "small_weights")
 RESCALE = Medicine("rescaling", _rescale, needs_batch=True)
-RESCALE_AND_BOUND = Medicine("rescaling", _rescale_and_bound, needs_batch=True)
-RESTORE = Medicine("restoring", _restore)
-RESTORE_OLDER = Medicine("restoring", _restore_older)
-RESTORE_AND_CLIP = Medicine("restoring", _restore_and_clip)
+RESTART = Medicine("rescaling", _restart, needs_batch=True)
+RESTART_ALIVE = Medicine("rescaling", _restart_alive, needs_batch=True)
+RESTORE = Medicine("restoring", _restore, restores=True)
+RESTORE_OLDER = Medicine("restoring", _restore_older, restores=True)
+RESTORE_AND_CLIP = Medicine("restoring", _restore_and_clip, restores=True)
 ZERO = Medicine("zeroing", _zero, changes_weights=False)
 SHRINK_RECURRENT = Medicine("scaling the recurrent kernel", _shrink_recurrent)
+SHRINK_AND_STANDARDISE = Medicine(
+    "scaling the recurrent kernel", _shrink_and_standardise, needs_batch=True
+)
 
 
 def for_finding(finding, model):
@@ -183,19 +211,23 @@ def for_finding(finding, model):
         if finding.cause == "learning_rate":
             return [RESTORE_OLDER, RESTORE_OLDER, RESCALE]
         if finding.cause == "unscaled_inputs":
-            return [RESTORE_AND_CLIP, RESTORE, RESCALE]
+            return [RESTART, RESTORE, RESTORE_AND_CLIP]
+        if finding.rule == "vanishing_gradient":
+            return [RESTART, RESCALE, RESTORE]
+        if finding.rule == "dead_units" and finding.cause in _WORN_AWAY:
+            return [RESTART_ALIVE, RESCALE, RESTORE]
         return [RESCALE, RESCALE, RESTORE]
     if finding.cause == "bad_gradient":
         return [ZERO]
     if finding.cause == "bad_data":
         return []
     if recurrent_layers(model):
-        return [SHRINK_RECURRENT, RESTORE, RESTORE_OLDER]
-    if unbounded_layers(model):
-        return [RESCALE_AND_BOUND, RESTORE, RESTORE_OLDER]
+        return [SHRINK_AND_STANDARDISE, SHRINK_RECURRENT, RESTORE]
+    if grows_without_end(model) and finding.cause != "learning_rate":
+        return [RESTART, RESTORE, RESTORE_OLDER]
     if finding.rule == "exploding_gradient":
         if finding.cause in ("unscaled_inputs", "unscaled_targets"):
             return [RESTORE_AND_CLIP, RESTORE, RESTORE_OLDER]
         if finding.cause == "large_weights":
-            return [RESCALE, RESTORE, RESTORE_OLDER]
+            return [RESTART, RESTORE, RESTORE_OLDER]
     return [RESTORE, RESTORE_OLDER, RESTORE_OLDER]

@@ -50,6 +50,26 @@ class Patient:
             )
         self.trace_anew()
 
+    def restore(self, older=False):
+        """Goes back to a snapshot; see `Snapshots.restore`."""
+        step = self.snapshots.restore(older)
+        self.guard.preconditioner.forget_slots(self.optimizer)
+        return step
+
+    def standardise_inputs(self, inputs):
+        """Makes updates as though the inputs of each layer were standardised.
+
+        Returns:
+            bool: whether that can be done.
+        """
+        if self.trace_anew is None:
+            return False
+        done = self.guard.preconditioner.add(self.model, inputs, self.optimizer)
+        if done:
+            self.guard.norms.learn_anew()
+            self.trace_anew()
+        return done
+
     def clip_gradients(self, at_most=math.inf):
         """Clips gradients to their usual norm from now on, and `at_most` to that.
 

@@ -19,9 +19,12 @@ def cell_gates(layer):
 
 
 def shrink_recurrent_kernel(layer):
-    """Scales each gate's recurrent kernel to a spectral radius of at most 1.
+    """Brings each gate's recurrent kernel to a spectral radius of at most 1.
 
     With a greater one, what a step leaves behind grows with every step that follows.
+    Singular values above 1 become 1, which says the same of every single step. What
+    the kernel does with the other directions stays; scaling it down as a whole would
+    make it forget them at once.
 
     Returns:
         the variables that were changed, a list.
@@ -37,8 +40,10 @@ def shrink_recurrent_kernel(layer):
 
 
 def _shrunk(matrix):
-    radius = spectral_radius(matrix)
-    return matrix / radius if radius > 1.0 + 1e-6 else matrix
+    if not spectral_radius(matrix) > 1.0 + 1e-6:
+        return matrix
+    left, sizes, right = np.linalg.svd(matrix)
+    return (left * np.minimum(sizes, 1.0)) @ right
 
 
 def spectral_radius(matrix):
@@ -47,9 +52,12 @@ def spectral_radius(matrix):
 
 
 def standardise_inputs(layer, inputs):
-    """Gives what the inputs add to each gate mean 0 and deviation 1, if it is far off.
+    """Gives what the inputs add to each gate mean 0 and a sound deviation, if it is far
+    off.
 
-    A forget gate keeps its mean of 1, by which it starts out open.
+    The deviation is what Glorot's initialiser makes of standardised inputs, at most 1:
+    few inputs have to leave room for what the layer remembers. A forget gate keeps its
+    mean of 1, by which it starts out open.
 
     Args:
         layer: a recurrent layer whose `cell_gates` are known.
@@ -69,11 +77,14 @@ def standardise_inputs(layer, inputs):
     usual = np.zeros_like(mean)
     if isinstance(cell, keras.layers.LSTMCell):
         usual[cell.units : 2 * cell.units] = 1.0
-    ill = (np.abs(mean - usual) > 1.0) | (deviation < 0.5) | (deviation > 2.0)
+    fans = kernel.shape[0], cell.units
+    sound = min(np.sqrt(2.0 * fans[0] / sum(fans)), 1.0)
+    ill = (deviation < 0.5 * sound) | (deviation > 2.0 * sound)
+    ill |= np.abs(mean - usual) > 1.0
     ill &= deviation > 0
     if not ill.any():
         return []
-    scale = np.where(ill, 1.0 / np.where(ill, deviation, 1.0), 1.0)
+    scale = np.where(ill, sound / np.where(ill, deviation, 1.0), 1.0)
     cell.kernel.assign((kernel * scale).astype(cell.kernel.dtype))
     if bias is None:
         return [cell.kernel]

@@ -16,19 +16,30 @@ import keras
 import numpy as np
 
 from keras_activations.actions.affine import (
+    USUAL,
+    Sound,
+    adapted,
     affine,
     constant_units,
+    mixable,
     restart_units,
     standardise,
 )
-from keras_activations.actions.feeds import feeds, intercepted
+from keras_activations.actions.decorrelation import decorrelate
+from keras_activations.actions.feeds import feeds, intercepted, untouched_averages
 from keras_activations.actions.recurrent import (
     cell_gates,
     shrink_recurrent_kernel,
     standardise_inputs,
 )
 from keras_activations.actions.slots import forget
+from keras_activations.activations.regions import activation_of, region_of
 from keras_activations.telemetry.layouts import layer_paths
+
+# Activations whose slope grows without end, and the deviation of pre-activations that
+# keeps the greatest of them from deciding all that follows.
+GROWING = ("exponential", "exp")
+CAUTIOUS = 0.3
 
 
 @dataclasses.dataclass
@@ -44,7 +55,7 @@ class Rescaled:
     refused: dict
 
 
-def rescale(model, optimizer, inputs, also=()):
+def rescale(model, optimizer, inputs, also=(), alive=False):
     """Rescales the layers that feed the hidden activations of a model.
 
     Args:
@@ -52,17 +63,21 @@ def rescale(model, optimizer, inputs, also=()):
         optimizer: its optimizer, whose slots of the changed weights start anew, or None.
         inputs: one batch, as the model is called with.
         also: paths of layers to be treated although they put out what the model does.
+        alive: bool, let rectified units be at their floor for few inputs instead of
+            half of them, and set them apart: through many narrow layers no more than
+            that is left of the input.
 
     Returns:
         `Rescaled`.
     """
     done, changed, paths = Rescaled([], {}), [], layer_paths(model)
-    with _untouched_averages(model):
-        sources = _sources(feeds(model, inputs), paths, also, done)
+    with untouched_averages(model):
+        sources = _sources(feeds(model, inputs), paths, also, alive, done)
 
         def treat(layer, call, args, kwargs):
-            if sources.pop(id(layer), None) is not None:
-                variables, reason = _treated(layer, call, args, kwargs)
+            sound = sources.pop(id(layer), None)
+            if sound is not None:
+                variables, reason = _treated(layer, sound, call, args, kwargs)
                 changed.extend(variables)
                 if reason:
                     done.refused[paths[id(layer)]] = reason
@@ -76,8 +91,11 @@ def rescale(model, optimizer, inputs, also=()):
     return done
 
 
-def _sources(found, paths, also, done):
-    """The layers to treat, by id; what has none to treat is noted."""
+def _sources(found, paths, also, alive, done):
+    """What is `Sound` for each layer to treat, by the layer's id.
+
+    What has none to treat is noted.
+    """
     sources = {}
     for feed in found:
         own = paths[id(feed.layer)]
@@ -89,11 +107,19 @@ def _sources(found, paths, also, done):
         elif not feed.source.trainable:
             done.refused[source] = "it is frozen"
         else:
-            sources[id(feed.source)] = feed.source
+            sources[id(feed.source)] = _sound(feed.layer, alive)
     return sources
 
 
-def _treated(layer, call, args, kwargs):
+def _sound(layer, alive):
+    if activation_of(layer) in GROWING:
+        return Sound(deviation=CAUTIOUS)
+    region = region_of(layer)
+    rectified = region is not None and region.floor is not None
+    return Sound(mean=1.0, apart=True) if alive and rectified else USUAL
+
+
+def _treated(layer, sound, call, args, kwargs):
     """The variables that were changed, and a reason if none could be."""
     if isinstance(layer, keras.layers.RNN):
         if cell_gates(layer) is None:
@@ -110,18 +136,19 @@ def _treated(layer, call, args, kwargs):
     weights = affine(layer, before.shape.rank)
     if not np.isfinite(keras.ops.convert_to_numpy(keras.ops.sum(before))):
         return [], "its pre-activations are not finite"
-    if getattr(layer, "lora_enabled", False) or getattr(
-        layer, "quantization_mode", None
-    ):
+    if adapted(layer):
         return [], "its kernel is quantised, or adapted by LoRA"
-    drawn = np.False_
+    drawn: np.ndarray | np.bool_ = np.False_
     for initializer in (weights.initializer, keras.initializers.GlorotUniform()):
         constant = constant_units(weights, before)
         if weights.kernel is None or not constant.any():
             break
         restart_units(weights, constant, initializer)
         before, drawn = pre_activation(), drawn | constant
-    changed = standardise(weights, before, drawn) | drawn
+    if sound.apart and mixable(layer) and not constant_units(weights, before).any():
+        decorrelate(weights, before)
+        before, drawn = pre_activation(), np.True_
+    changed = standardise(weights, before, drawn, sound) | drawn
     return (weights.variables if changed.any() else []), None
 
 
@@ -137,16 +164,3 @@ def _linear(layer):
         yield
     finally:
         own["activation"] = activation
-
-
-@contextlib.contextmanager
-def _untouched_averages(model):
-    # What the ill network puts out is nothing for moving averages to follow.
-    kept = [
-        (v, keras.ops.convert_to_numpy(v.value)) for v in model.non_trainable_variables
-    ]
-    try:
-        yield
-    finally:
-        for variable, value in kept:
-            variable.assign(value)

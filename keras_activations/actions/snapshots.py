@@ -35,6 +35,11 @@ class Snapshots:
         else:
             self._windows += 1
 
+    def begin_anew(self, step):
+        """After weights were treated: what was kept before has the illness in it."""
+        self._before, self._last = None, (step, self._read())
+        self._windows = 0
+
     def restore(self, older=False):
         """Goes back to the last snapshot, or to the one before it.
 

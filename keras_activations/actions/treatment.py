@@ -80,6 +80,11 @@ class Treatment:
         if self._rescues:
             self._patient.snapshots.take(step)
 
+    def end(self):
+        """The run is over: what goes on without a guard makes plain updates."""
+        if self.guard is not None:
+            self.guard.preconditioner.forget_slots(self._patient.optimizer)
+
     @contextlib.contextmanager
     def tracing(self):
         """To be open while a step is traced."""
@@ -179,6 +184,8 @@ class Treatment:
         case.tried.append(text)
         self._bad_steps = []
         if medicine.changes_weights:
+            if not medicine.restores:
+                self._patient.snapshots.begin_anew(step)
             self.on_changed()
         message = f"rescue, try {len(case.tried)} of at most {TRIES}: {text}."
         return _intervention(case.finding, "rescue", message, step, medicine.name)

@@ -32,7 +32,8 @@ class Probe:
         every: training steps between two samples of the distributions.
         selected: callable `layer -> bool`: is its distribution sampled?
         guard: None, or what may hold back updates: an object with
-            `apply(optimizer, apply, gradients, variables, squares, loss) -> dropped`,
+            `apply(optimizer, apply, gradients, variables, squares, loss)`, which gives
+            whether the update is dropped and the squared norm of its gradients,
             `before_step()` and `after_step(dropped)`, called in the graph. If its
             `outside` is true, its `around(step)` is called with a step that gives a
             verdict as well; see `monitored`.

@@ -20,6 +20,7 @@ class StepRecord:
         norms: the same with the scale of the loss taken out.
         weights_before: vectors of sampled weights before an update.
         dropped: booleans, one an optimizer: was its update held back?
+        update_norms: squared norms of those updates' gradients, as the guard takes them.
         loss: the loss before scaling, or None.
         batch: floating tensors of inputs, targets and sample weights: three lists.
     """
@@ -35,6 +36,7 @@ class StepRecord:
         self.norms = []
         self.weights_before = []
         self.dropped = []
+        self.update_norms = []
         self.loss = None
         self.batch: list[list[tf.Tensor]] = [[], [], []]
         self._model_outputs = []

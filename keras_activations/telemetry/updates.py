@@ -79,10 +79,11 @@ class Updates:
             with keras.name_scope(optimizer.name, caller=optimizer):
                 optimizer.build(variables)
         squares = record.norms[-sum(g is not None for g in gradients) :]
-        dropped = self._guard.apply(
+        dropped, squared_norm = self._guard.apply(
             optimizer, apply, gradients, variables, squares, record.loss
         )
         record.dropped.append(dropped)
+        record.update_norms.append(squared_norm)
         return optimizer.iterations
 
 
@@ -91,5 +92,5 @@ def verdict(record):
     if not record.dropped:
         return tf.zeros([3], tf.float64)
     dropped = tf.cast(tf.reduce_any(tf.stack(record.dropped)), tf.float64)
-    norm = tf.cast(tf.sqrt(tf.add_n(record.norms)), tf.float64)
+    norm = tf.cast(tf.sqrt(tf.add_n(record.update_norms)), tf.float64)
     return tf.stack([tf.ones([], tf.float64), dropped, norm])

@@ -7,6 +7,8 @@ from keras import layers
 from keras_activations.actions import medicines
 from keras_activations.health.finding import CAUSES, RULES, Finding
 
+SHRINK = medicines.SHRINK_AND_STANDARDISE
+
 
 def plain():
     return [layers.Dense(2, "tanh")]
@@ -33,16 +35,17 @@ def chosen(rule, cause="unknown", hidden=plain):
         ("saturation", "unknown", recurrent, medicines.RESCALE),
         ("dead_units", "dead_bias", plain, medicines.RESCALE),
         ("dead_units", "learning_rate", plain, medicines.RESTORE_OLDER),
-        ("dead_units", "unscaled_inputs", plain, medicines.RESTORE_AND_CLIP),
-        ("vanishing_gradient", "small_weights", plain, medicines.RESCALE),
+        ("dead_units", "unscaled_inputs", plain, medicines.RESTART),
+        ("dead_units", "unknown", plain, medicines.RESTART_ALIVE),
+        ("vanishing_gradient", "small_weights", plain, medicines.RESTART),
         ("nonfinite", "bad_gradient", plain, medicines.ZERO),
         ("nonfinite", "unknown", plain, medicines.RESTORE),
-        ("nonfinite", "overflow", exponential, medicines.RESCALE_AND_BOUND),
-        ("nonfinite", "unknown", recurrent, medicines.SHRINK_RECURRENT),
-        ("exploding_gradient", "unknown", recurrent, medicines.SHRINK_RECURRENT),
+        ("nonfinite", "overflow", exponential, medicines.RESTART),
+        ("nonfinite", "unknown", recurrent, SHRINK),
+        ("exploding_gradient", "unknown", recurrent, SHRINK),
         ("exploding_gradient", "learning_rate", plain, medicines.RESTORE),
         ("exploding_gradient", "unscaled_targets", plain, medicines.RESTORE_AND_CLIP),
-        ("exploding_gradient", "large_weights", plain, medicines.RESCALE),
+        ("exploding_gradient", "large_weights", plain, medicines.RESTART),
     ],
 )
 def test_the_first_one(rule, cause, hidden, first):

@@ -64,6 +64,18 @@ def test_two_generations_some_windows_apart():
     assert snapshots.restore() == SPACING
 
 
+def test_what_was_kept_of_weights_that_were_treated_since_is_not_gone_back_to():
+    model = network()
+    snapshots = Snapshots(model, model.optimizer)
+    snapshots.take(0)
+    model.layers[0].kernel.assign(keras.ops.ones((3, 2)))
+    treated = values(model)
+    snapshots.begin_anew(7)
+    train(model)
+    assert snapshots.restore(older=True) == 7
+    assert_same(values(model), treated)
+
+
 def test_without_one_there_is_nothing_to_go_back_to():
     model = network()
     assert Snapshots(model, model.optimizer).restore() is None

@@ -1,0 +1,101 @@
+"""Preconditioning: layers trained as though what comes into them were standardised.
+
+The gradient of a kernel is a product with the layer's inputs. Where these are far from
+mean 0 and deviation 1, so is what an update does, however well the weights are scaled:
+one entry learns a thousand times as fast as another, and the mean stands for all of
+them. With the inputs' mean m and deviation s a layer is as well written
+
+    x W + b  =  ((x - m) / s) V + c,    V = s W,    c = b + m W
+
+and V and c are what can be learnt. So for the time of an update, and only then, the
+variables hold V and c, and the optimizer is given their gradients. Between two steps
+the model is what it always was: nothing in it has to be undone, saved or explained.
+
+References:
+    LeCun, Bottou, Orr and Müller, "Efficient BackProp", 1998.
+    Desjardins, Simonyan, Pascanu and Kavukcuoglu, "Natural neural networks", 2015.
+"""
+
+import tensorflow as tf
+
+from keras_activations.actions.slots import forget, inner_optimizer
+from keras_activations.actions.standardised import Standardised, standardised_layers
+
+
+class Preconditioner:
+    """Makes updates of some layers as though their inputs were standardised.
+
+    Attributes:
+        layers: dict of a kernel's id to its `Standardised`. What it holds takes effect
+            when the step is next traced.
+    """
+
+    def __init__(self):
+        self.layers = {}
+
+    def add(self, model, inputs, optimizer):
+        """Standardises what comes into every layer that can be treated so.
+
+        Args:
+            model: a built `keras.Model`.
+            inputs: one batch, as the model is called with.
+            optimizer: its optimizer; slots of the layers begin anew.
+
+        Returns:
+            bool: whether there was one.
+        """
+        if not _knows_how(model, optimizer):
+            return False
+        self.layers = {id(s.kernel): s for s in standardised_layers(model, inputs)}
+        self.forget_slots(optimizer)
+        return bool(self.layers)
+
+    def forget_slots(self, optimizer):
+        """After slots were put back that may be those of other inputs."""
+        forget(optimizer, [v for s in self.layers.values() for v in (s.kernel, s.bias)])
+
+    # In the graph
+
+    def gradients(self, gradients, variables):
+        """The gradients of what is learnt, for those of what the variables hold."""
+        gradients = list(gradients)
+        for layer, at, bias_at in self._places(gradients, variables):
+            bias = None if bias_at is None else gradients[bias_at]
+            gradients[at], bias = layer.gradients(gradients[at], bias)
+            if bias_at is not None:
+                gradients[bias_at] = bias
+        return gradients
+
+    def around(self, update, gradients, variables):
+        """Has an update made while the variables hold what is learnt."""
+        layers = [layer for layer, _, _ in self._places(gradients, variables)]
+        _rewrite(layers, Standardised.inner)
+        update()
+        _rewrite(layers, Standardised.outer)
+
+    def _places(self, gradients, variables):
+        known = {
+            id(variable): place
+            for place, variable in enumerate(variables)
+            if gradients[place] is not None
+        }
+        for layer in self.layers.values():
+            bias = None if layer.bias is None else known.get(id(layer.bias))
+            if id(layer.kernel) in known and (layer.bias is None or bias is not None):
+                yield layer, known[id(layer.kernel)], bias
+
+
+def _rewrite(layers, how):
+    for layer in layers:
+        bias = None if layer.bias is None else tf.convert_to_tensor(layer.bias.value)
+        kernel, bias = how(layer, tf.convert_to_tensor(layer.kernel.value), bias)
+        layer.kernel.assign(kernel)
+        if bias is not None:
+            layer.bias.assign(bias)
+
+
+def _knows_how(model, optimizer):
+    if model.distribute_strategy.num_replicas_in_sync > 1:
+        return False  # replicas may not assign to what they share
+    # An average of the weights would be one of V.
+    return not getattr(inner_optimizer(optimizer), "use_ema", False)

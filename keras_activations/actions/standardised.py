@@ -1,0 +1,154 @@
+"""Standardised: layers written as though their inputs had mean 0 and deviation 1."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_activations.actions.affine import CONVOLUTIONS, adapted
+from keras_activations.actions.feeds import intercepted, untouched_averages
+from keras_activations.actions.recurrent import cell_gates
+
+# A feature that varies less, beside the one that varies most, may do so by chance.
+LEAST = 1e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class Standardised:
+    """A layer whose inputs are taken to be standardised.
+
+    Attributes:
+        kernel: its variable, whose axis before the last one is that of the inputs.
+        bias: its variable, or None.
+        mean, deviation: arrays, `(inputs, 1)`.
+        row: of the bias, where it has one for the inputs and one for the state.
+    """
+
+    kernel: keras.Variable
+    bias: keras.Variable | None
+    mean: np.ndarray
+    deviation: np.ndarray
+    row: int | None = None
+
+    def inner(self, kernel, bias):
+        """V and c for W and b, tensors; None stays None."""
+        moved = None if bias is None else bias + self._shift(kernel, bias)
+        return kernel * self._cast(self.deviation, kernel), moved
+
+    def outer(self, kernel, bias):
+        """W and b for V and c."""
+        kernel = kernel / self._cast(self.deviation, kernel)
+        return kernel, None if bias is None else bias - self._shift(kernel, bias)
+
+    def gradients(self, kernel, bias):
+        """The gradients of V and c for those of W and b."""
+        if bias is not None:
+            row = bias if self.row is None else bias[self.row]
+            kernel = kernel - self._cast(self.mean, kernel) * row
+        return kernel / self._cast(self.deviation, kernel), bias
+
+    def _shift(self, kernel, bias):
+        products = kernel * self._cast(self.mean, kernel)
+        shift = tf.reduce_sum(products, axis=list(range(len(kernel.shape) - 1)))
+        if self.row is None:
+            return shift
+        rows = [tf.zeros_like(shift), tf.zeros_like(shift)]
+        rows[self.row] = shift
+        return tf.stack(rows)
+
+    def _cast(self, values, like):
+        return tf.constant(values, like.dtype)
+
+
+def standardised_layers(model, inputs):
+    """The kernels of a model that can be written so, a list of `Standardised`.
+
+    Those of Dense layers, plain convolutions and recurrent layers of Keras's cells,
+    with channels last, called once, and free to hold something else for a while.
+
+    Args:
+        model: a built `keras.Model`.
+        inputs: one batch, as the model is called with.
+    """
+    seen: dict = {}
+    several = set()
+
+    def look(layer, call, args, kwargs):
+        given = keras.tree.flatten((args, kwargs))[:1]
+        known = _kernels(layer)
+        if known and given:
+            if id(layer) in seen:
+                several.add(id(layer))  # it is called with several things
+            values = [given[0]]
+            if isinstance(layer, keras.layers.RNN):
+                values.append(_states(layer, call, args, kwargs))
+            seen[id(layer)] = list(zip(known, values, strict=True))
+        return call(*args, **kwargs)
+
+    with untouched_averages(model), intercepted(model, look):
+        model(inputs, training=True)
+    found = [
+        _of_inputs(kernel, bias, row, values)
+        for key, parts in seen.items()
+        if key not in several
+        for (kernel, bias, row), values in parts
+    ]
+    return [standardised for standardised in found if standardised is not None]
+
+
+def _states(layer, call, args, kwargs):
+    """What the recurrent kernel is multiplied by: the states that a step is given."""
+    own = vars(layer)
+    before = {name: own[name] for name in ("return_sequences", "return_state")}
+    # Straight into __dict__: Keras tracks attributes that are set otherwise.
+    own["return_sequences"], own["return_state"] = True, False
+    try:
+        return call(*args, **kwargs)
+    finally:
+        own.update(before)
+
+
+def _of_inputs(kernel, bias, row, inputs):
+    values = keras.ops.convert_to_numpy(keras.ops.cast(inputs, "float32"))
+    values = values.astype(np.float64).reshape(-1, values.shape[-1])
+    if not np.isfinite(values).all():
+        return None
+    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    if bias is None:  # nothing could take the mean
+        mean, deviation = np.zeros_like(mean), np.hypot(mean, deviation)
+    greatest = deviation.max(initial=0.0)
+    if not greatest > 0:
+        return None
+    deviation = np.where(deviation > LEAST * greatest, deviation, greatest)
+    return Standardised(kernel, bias, mean[:, None], deviation[:, None], row)
+
+
+def _kernels(layer):
+    """Of a layer that can be treated its kernels, each with its bias and row."""
+    if isinstance(layer, keras.layers.RNN):
+        if cell_gates(layer) is None:
+            return []
+        cell = layer.cell
+        two = cell.bias is not None and len(cell.bias.shape) == 2
+        rows = (0, 1) if two else (None, None)
+        kernels = cell.kernel, cell.recurrent_kernel
+        known = [(k, cell.bias, r) for k, r in zip(kernels, rows, strict=True)]
+    elif isinstance(layer, keras.layers.Dense):
+        known = [(layer._kernel, layer.bias, None)]
+    elif isinstance(layer, CONVOLUTIONS):
+        if layer.data_format != "channels_last" or layer.groups != 1:
+            return []
+        known = [(layer._kernel, layer.bias, None)]
+    else:
+        return []
+    variables = [v for kernel, bias, _ in known for v in (kernel, bias)]
+    return known if not adapted(layer) and all(map(_free, variables)) else []
+
+
+def _free(variable):
+    """Whether it may hold something else for a while."""
+    if variable is None:
+        return True
+    wide = keras.backend.standardize_dtype(variable.dtype) in ("float32", "float64")
+    return wide and variable.constraint is None and variable.trainable

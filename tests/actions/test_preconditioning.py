@@ -1,0 +1,151 @@
+"""Updates made as though what comes into a layer were standardised."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from keras_activations.actions.preconditioning import Preconditioner
+
+RAW = np.random.default_rng(1).normal(30.0, [0.1, 5.0, 200.0], (64, 3)).astype("f4")
+SEQUENCES = RAW.reshape(16, 4, 3)
+IMAGES = np.random.default_rng(2).normal(7.0, 3.0, (8, 6, 6, 2)).astype("f4")
+
+KINDS = {
+    "dense": (RAW, lambda: [layers.Dense(4, "tanh")]),
+    "without_bias": (RAW, lambda: [layers.Dense(4, "tanh", use_bias=False)]),
+    "convolution": (
+        IMAGES,
+        lambda: [layers.Conv2D(4, 3, padding="same"), layers.Flatten()],
+    ),
+    "sequence": (
+        SEQUENCES,
+        lambda: [layers.Conv1D(4, 2, strides=2), layers.Flatten()],
+    ),
+    "simple": (SEQUENCES, lambda: [layers.SimpleRNN(4)]),
+    "lstm": (SEQUENCES, lambda: [layers.LSTM(4)]),
+    "gru": (SEQUENCES, lambda: [layers.GRU(4)]),
+    "gru_before": (SEQUENCES, lambda: [layers.GRU(4, reset_after=False)]),
+}
+
+
+def built(hidden, x):
+    keras.utils.set_random_seed(4)
+    return keras.Sequential([keras.Input(x.shape[1:]), *hidden, layers.Dense(1)])
+
+
+def preconditioned(model, x, optimizer=None):
+    preconditioner = Preconditioner()
+    optimizer = optimizer or keras.optimizers.SGD(0.1)
+    optimizer.build(model.trainable_variables)
+    return preconditioner, preconditioner.add(model, x, optimizer)
+
+
+def step(model, optimizer, x, y, preconditioner=None):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(model(x, training=True) - y))
+    variables = model.trainable_variables
+    gradients = tape.gradient(loss, variables)
+    if preconditioner is None:
+        optimizer.apply(gradients, variables)
+        return
+    gradients = preconditioner.gradients(gradients, variables)
+    preconditioner.around(
+        lambda: optimizer.apply(gradients, variables), gradients, variables
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_are_those_of_what_is_learnt(kind):
+    x, hidden = KINDS[kind]
+    model = built(hidden(), x)
+    preconditioner, done = preconditioned(model, x)
+    assert done
+    variables = model.trainable_variables
+    held = [tf.convert_to_tensor(v.value) for v in variables]
+    at = {id(v): i for i, v in enumerate(variables)}
+    inner = list(held)
+
+    def rewrite(values, how):
+        values = list(values)
+        for layer in preconditioner.layers.values():
+            kernel = at[id(layer.kernel)]
+            bias = None if layer.bias is None else at[id(layer.bias)]
+            given = None if bias is None else values[bias]
+            values[kernel], given = getattr(layer, how)(values[kernel], given)
+            if bias is not None:
+                values[bias] = given
+        return values
+
+    inner = rewrite(held, "inner")
+    for one, other in zip(rewrite(inner, "outer"), held, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+    rest = model.non_trainable_variables
+
+    def loss(values):
+        return tf.reduce_mean(tf.square(model.stateless_call(values, rest, x)[0]))
+
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([inner, held])
+        through = loss(rewrite(inner, "outer"))
+        plain = loss(held)
+    expected = tape.gradient(through, inner)
+    seen = preconditioner.gradients(tape.gradient(plain, held), variables)
+    for one, other in zip(seen, expected, strict=True):
+        scale = np.abs(other).max()
+        np.testing.assert_allclose(one, other, rtol=1e-2, atol=1e-2 * scale + 1e-6)
+
+
+@pytest.mark.parametrize("kind", [keras.optimizers.SGD, keras.optimizers.Adam])
+def test_learns_as_on_scaled_inputs(kind):
+    y = RAW[:, :1] / 200 - RAW[:, 1:2] / 10
+    mean, deviation = RAW.mean(axis=0), RAW.std(axis=0)
+    scaled = (RAW - mean) / deviation
+    twin, model = (built([layers.Dense(4, "tanh")], RAW) for _ in range(2))
+    first, own = model.layers[0], twin.layers[0].kernel.numpy()
+    first.kernel.assign(own / deviation[:, None])
+    first.bias.assign(-mean @ (own / deviation[:, None]))
+    optimizers = kind(0.05), kind(0.05)
+    preconditioner, _ = preconditioned(model, RAW, optimizers[0])
+    # Those of the head stay as they are in the twin.
+    head = model.layers[-1].kernel
+    del preconditioner.layers[id(head)]
+    for _ in range(10):
+        step(model, optimizers[0], RAW, y, preconditioner)
+        step(twin, optimizers[1], scaled, y)
+    np.testing.assert_allclose(model(RAW), twin(scaled), rtol=1e-2, atol=1e-2)
+
+
+def test_left_alone():
+    shared = layers.Dense(3)
+    hidden = [
+        layers.Dense(3, kernel_constraint="max_norm"),
+        layers.Dense(3, trainable=False),
+        shared,
+        shared,
+        layers.Dense(3, dtype="float16"),
+    ]
+    x = keras.Input((3,))
+    y = x
+    for layer in hidden:
+        y = layer(y)
+    model = keras.Model(x, layers.Dense(1)(y))
+    preconditioner, _ = preconditioned(model, RAW)
+    treated = {id(s.kernel) for s in preconditioner.layers.values()}
+    assert treated == {id(model.layers[-1].kernel)}
+
+
+def test_not_with_an_average_of_the_weights():
+    model = built([layers.Dense(4)], RAW)
+    _, done = preconditioned(model, RAW, keras.optimizers.SGD(0.1, use_ema=True))
+    assert not done
+
+
+def test_a_constant_input_changes_nothing_much():
+    x = RAW.copy()
+    x[:, 0] = 5.0
+    model = built([layers.Dense(4)], x)
+    preconditioner, _ = preconditioned(model, x)
+    deviation = preconditioner.layers[id(model.layers[0].kernel)].deviation
+    assert deviation[0, 0] == deviation.max()
