@@ -1,6 +1,7 @@
 """Standardised: layers written as though their inputs had mean 0 and deviation 1."""
 
 import dataclasses
+import math
 
 import keras
 import numpy as np
@@ -9,9 +10,12 @@ import tensorflow as tf
 from keras_activations.actions.affine import CONVOLUTIONS, adapted
 from keras_activations.actions.feeds import intercepted, untouched_averages
 from keras_activations.actions.recurrent import cell_gates
+from keras_activations.activations.regions import region_of
 
-# A feature that varies less, beside the one that varies most, may do so by chance.
-LEAST = 1e-4
+# A feature that varies less, beside the one that varies most, may do so by chance. Data
+# comes in any units; units of one layer that do not vary are dead or saturated, and may
+# not be so for long.
+LEAST_OF_DATA, LEAST_OF_UNITS = 1e-4, 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,23 +77,30 @@ def standardised_layers(model, inputs):
     """
     seen: dict = {}
     several = set()
+    data = {
+        id(x): x for x in keras.tree.flatten(inputs)
+    }  # held, so that ids stay theirs
 
     def look(layer, call, args, kwargs):
         given = keras.tree.flatten((args, kwargs))[:1]
         known = _kernels(layer)
+        is_data = bool(given) and id(given[0]) in data
         if known and given:
             if id(layer) in seen:
                 several.add(id(layer))  # it is called with several things
-            values = [given[0]]
+            values = [(given[0], LEAST_OF_DATA if is_data else LEAST_OF_UNITS)]
             if isinstance(layer, keras.layers.RNN):
-                values.append(_states(layer, call, args, kwargs))
+                values.append((_states(layer, call, args, kwargs), LEAST_OF_UNITS))
             seen[id(layer)] = list(zip(known, values, strict=True))
-        return call(*args, **kwargs)
+        outputs = call(*args, **kwargs)
+        if is_data and not layer.weights:
+            data.update((id(x), x) for x in keras.tree.flatten(outputs))
+        return outputs
 
     with untouched_averages(model), intercepted(model, look):
         model(inputs, training=True)
     found = [
-        _of_inputs(kernel, bias, row, values)
+        _of_inputs(kernel, bias, row, *values)
         for key, parts in seen.items()
         if key not in several
         for (kernel, bias, row), values in parts
@@ -109,7 +120,7 @@ def _states(layer, call, args, kwargs):
         own.update(before)
 
 
-def _of_inputs(kernel, bias, row, inputs):
+def _of_inputs(kernel, bias, row, inputs, least):
     values = keras.ops.convert_to_numpy(keras.ops.cast(inputs, "float32"))
     values = values.astype(np.float64).reshape(-1, values.shape[-1])
     if not np.isfinite(values).all():
@@ -120,14 +131,21 @@ def _of_inputs(kernel, bias, row, inputs):
     greatest = deviation.max(initial=0.0)
     if not greatest > 0:
         return None
-    deviation = np.where(deviation > LEAST * greatest, deviation, greatest)
+    deviation = np.where(deviation > least * greatest, deviation, greatest)
     return Standardised(kernel, bias, mean[:, None], deviation[:, None], row)
 
 
 def _kernels(layer):
     """Of a layer that can be treated its kernels, each with its bias and row."""
     if isinstance(layer, keras.layers.RNN):
-        if cell_gates(layer) is None:
+        # States without bounds grow with the weights: what they are in one batch says
+        # nothing of the next.
+        region = region_of(layer)
+        if (
+            cell_gates(layer) is None
+            or region is None
+            or not math.isfinite(region.upper)
+        ):
             return []
         cell = layer.cell
         two = cell.bias is not None and len(cell.bias.shape) == 2

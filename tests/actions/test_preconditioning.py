@@ -149,3 +149,25 @@ def test_a_constant_input_changes_nothing_much():
     preconditioner, _ = preconditioned(model, x)
     deviation = preconditioner.layers[id(model.layers[0].kernel)].deviation
     assert deviation[0, 0] == deviation.max()
+
+
+def test_a_recurrent_layer_without_bounds_is_left_alone():
+    # What its states are in one batch says nothing of the next.
+    model = built([layers.SimpleRNN(4, "relu")], SEQUENCES)
+    preconditioner, _ = preconditioned(model, SEQUENCES)
+    treated = {id(s.kernel) for s in preconditioner.layers.values()}
+    assert treated == {id(model.layers[-1].kernel)}
+
+
+def test_data_comes_in_any_units_and_units_that_hardly_vary_may_yet():
+    kernel = np.diag([1.0, 1e-2, 1.0]).astype("f4")
+    x = (RAW - RAW.mean(axis=0)) / RAW.std(axis=0) * [1.0, 1.0, 1e-2]
+    model = built([layers.Flatten(), layers.Dense(3)], x)
+    model.layers[1].kernel.assign(kernel)
+    preconditioner, _ = preconditioned(model, x.astype("f4"))
+    of_data, of_units = (
+        preconditioner.layers[id(layer.kernel)].deviation[:, 0]
+        for layer in model.layers[1:]
+    )
+    np.testing.assert_allclose(of_data, [1.0, 1.0, 1e-2], rtol=1e-3)
+    np.testing.assert_allclose(of_units, 1.0, rtol=1e-3)
