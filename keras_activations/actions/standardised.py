@@ -77,9 +77,9 @@ def standardised_layers(model, inputs):
     """
     seen: dict = {}
     several = set()
-    data = {
-        id(x): x for x in keras.tree.flatten(inputs)
-    }  # held, so that ids stay theirs
+    # As the model's layers take them, so that they are known by their ids.
+    inputs = keras.tree.map_structure(lambda x: _as_taken_by(model, x), inputs)
+    data = {id(x): x for x in keras.tree.flatten(inputs)}
 
     def look(layer, call, args, kwargs):
         given = keras.tree.flatten((args, kwargs))[:1]
@@ -106,6 +106,12 @@ def standardised_layers(model, inputs):
         for (kernel, bias, row), values in parts
     ]
     return [standardised for standardised in found if standardised is not None]
+
+
+def _as_taken_by(model, x):
+    x = keras.ops.convert_to_tensor(x)
+    floating = keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype))
+    return keras.ops.cast(x, model.compute_dtype) if floating else x
 
 
 def _states(layer, call, args, kwargs):
