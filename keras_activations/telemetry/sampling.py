@@ -25,7 +25,7 @@ def values_wanted(layers, every):
         layers: number of sampled layers.
         every: training steps between two samples: whoever samples each step has many.
     """
-    return max(2**9, min(2**12 * every, 2**14, 2**20 // max(layers, 1)))
+    return max(2**9, min(2**13 * every, 2**14, 2**20 // max(layers, 1)))
 
 
 def unit_values_wanted(every):
