@@ -79,10 +79,10 @@ def compiled(hidden, optimizer=None, **options):
     return model
 
 
-def fit(model, monitor=None, rows=ROWS, epochs=EPOCHS):
-    """The history of a fit."""
+def fit(model, monitor=None, rows=ROWS, epochs=EPOCHS, callbacks=()):
+    """The history of a fit; further callbacks come after the monitor."""
     x, y = digits(rows // 8)
-    callbacks = [monitor] if monitor else []
+    callbacks = [*([monitor] if monitor else []), *callbacks]
     options = {"batch_size": BATCH, "epochs": epochs, "verbose": 0, "shuffle": False}
     return model.fit(x[:rows], y[:rows], callbacks=callbacks, **options).history
 

@@ -105,6 +105,15 @@ def test_a_learning_rate_that_is_too_high(tmp_path):
     assert any("rescue, try 1" in text for text in texts)
 
 
+def test_a_callback_does_not_raise_the_rate_again():
+    monitor = treating("rescue")
+    model = compiled(ill.healthy, keras.optimizers.SGD(50.0))
+    raising = keras.callbacks.LearningRateScheduler(lambda epoch: 50.0)
+    accuracy = fit(model, monitor, epochs=12, callbacks=[raising])["accuracy"][-1]
+    assert accuracy > 0.85
+    assert float(model.optimizer.learning_rate) <= 5.0 * 1.01
+
+
 @pytest.mark.parametrize(
     ("hidden", "policy", "jit"),
     [

@@ -37,6 +37,13 @@ def back_off(optimizer, factor):
     return before, before * factor
 
 
+def keep_below(optimizer, greatest):
+    """Lowers a learning rate that is a number, if it is greater than that."""
+    rate = inner_optimizer(optimizer)._learning_rate
+    if float(keras.ops.convert_to_numpy(rate.value)) > greatest:
+        rate.assign(greatest)
+
+
 @contextlib.contextmanager
 def slowed(optimizer, factor):
     """While it is open, the optimizer's schedule, if it has one, is slowed down."""

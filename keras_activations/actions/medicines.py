@@ -120,6 +120,7 @@ def _back_off(patient):
         raise Untreatable(
             "the learning rate is neither a number nor a schedule"
         ) from None
+    patient.greatest_rate = after
     return f"lowered the learning rate from {before:g} to {after:g}"
 
 

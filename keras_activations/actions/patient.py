@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_activations.actions.bounds import Bounds
+from keras_activations.actions.learning_rate import keep_below
 from keras_activations.actions.snapshots import Snapshots
 
 
@@ -28,6 +29,7 @@ class Patient:
         snapshots: its `Snapshots`.
         trace_anew: callable that has the step traced anew before it next runs; None
             in a loop by hand, where the user has traced it.
+        greatest_rate: the learning rate that was too high was lowered to this.
     """
 
     model: keras.Model
@@ -36,6 +38,12 @@ class Patient:
     bounds: Bounds
     snapshots: Snapshots
     trace_anew: Callable | None = None
+    greatest_rate: float = math.inf
+
+    def keep_rate(self):
+        """Keeps a lowered learning rate low: a callback may set it before each step."""
+        if self.greatest_rate < math.inf:
+            keep_below(self.optimizer, self.greatest_rate)
 
     def retrace(self):
         """Has the step traced anew.

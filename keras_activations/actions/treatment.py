@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 
 from keras_activations.actions import medicines
 from keras_activations.actions.bounds import Bounds
@@ -76,6 +77,7 @@ class Treatment:
             trace_anew: see `Patient`.
         """
         self._patient.trace_anew = trace_anew
+        self._patient.greatest_rate = math.inf
         self._cases, self._due, self._bad_steps = {}, [], []
         if self._rescues:
             self._patient.snapshots.take(step)
@@ -90,6 +92,10 @@ class Treatment:
         """To be open while a step is traced."""
         with self._patient.bounds.in_place():
             yield
+
+    def before_step(self):
+        """To be called before each step of `fit`."""
+        self._patient.keep_rate()
 
     @property
     def waiting(self):
@@ -110,6 +116,7 @@ class Treatment:
         if self.guard is None:
             return self._not_in_training(judgement.findings)
         self._inputs = inputs
+        self._patient.keep_rate()
         if judgement.dropped:
             self._patient.let_clip()
         done = []
