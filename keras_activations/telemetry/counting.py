@@ -1,11 +1,10 @@
 """Sums and histograms of samples, worked out once a sampled step is done.
 
-It is done where the sample lies, in plain TensorFlow, by one function traced once for
-all models. Values are taken in the dtype they come in, sums go on in float64.
+In TensorFlow, where the sample lies: on the way to the host there are sums only. For
+those that lie there already, see `counting_on_host`. Values are taken in the dtype they
+come in, sums go on in float64.
 """
 
-import functools
-import itertools
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -21,7 +20,6 @@ def sample_extremes(samples, number):
     Args:
         samples, number: see `sample_summary`.
     """
-    # Not traced: it is asked for in the first windows only, and the first step waits.
     values = _side_by_side(samples, number)
     return _finite_extremes(values, tf.math.is_finite(values))
 
@@ -42,32 +40,9 @@ def sample_summary(samples, number, thresholds, ranges):
         float64 tensor of shape `(layers, COLUMNS)`: least and greatest value
         (inf and -inf where there is none), `MOMENTS`, histogram.
     """
-    tensors = samples, number, tf.constant(thresholds), tf.convert_to_tensor(ranges)
-    if tf.executing_eagerly() and next(_SUMMARIES) < UNTRACED:
-        return _summary_of(*tensors)
-    return _tracing(samples.dtype)(*tensors)
-
-
-# Tracing takes as long as some thirty summaries without it: the first ones, for which
-# the first step waits, and all of a short run, are better off without.
-UNTRACED = 4
-_SUMMARIES = itertools.count()
-
-
-@functools.cache
-def _tracing(dtype):
-    signature = [tf.TensorSpec([None, None, None], dtype), tf.TensorSpec([], tf.int32)]
-    signature += 2 * [tf.TensorSpec([None, 2], tf.float64)]
-    return tf.function(_summary_of, input_signature=signature, autograph=False)
-
-
-def _summary_of(samples, number, thresholds, ranges):
     values = held(_side_by_side(samples, number))
-    parts = [
-        values.extremes,
-        moments(values, thresholds),
-        histograms(values, ranges),
-    ]
+    thresholds, ranges = map(tf.convert_to_tensor, (thresholds, ranges))
+    parts = values.extremes, moments(values, thresholds), histograms(values, ranges)
     return tf.concat(parts, axis=1)
 
 

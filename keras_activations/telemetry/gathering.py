@@ -1,7 +1,7 @@
-"""Gathering: what lies in a bank is worked out and read in one call.
+"""Gathering: what lies in a bank is summed up where it lies, and read.
 
-To read a dozen variables and weights one by one takes longer than to sum up what lies
-in them.
+On a CPU that is the host's own memory. From any other device the sums alone are read,
+in one call: to read a dozen variables one by one would take longer than to sum them up.
 """
 
 import math
@@ -9,7 +9,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from keras_activations.telemetry import counting
+from keras_activations.telemetry import counting, counting_on_host
 from keras_activations.telemetry.layouts import OF_THE_BATCH
 from keras_activations.telemetry.ranges import settled
 from keras_activations.telemetry.reading import Reading, merged
@@ -26,8 +26,10 @@ class Gatherer:
     def __init__(self, bank):
         self._bank = bank
         self._thresholds = _with_batch(_thresholds(bank.layout.sampled))
-        self._gathered = 0
-        self._traced = tf.function(self._gather, autograph=False)
+        # Which variable each of the sampled entries is of.
+        sizes = bank.weight_sizes
+        self._parts = np.repeat(np.arange(len(sizes)), sizes)
+        self._in_graph = tf.function(self._from_graph, autograph=False)
 
     def read(self):
         """What was noted since the last reset, of all replicas together.
@@ -36,42 +38,68 @@ class Gatherer:
             `Reading`.
         """
         bank = self._bank
+        on_host = on_cpu(bank.replicas.tensors(bank.samples))
         if np.isnan(bank.ranges).any():
-            bank.ranges = self._settled_ranges()
-        self._gathered += 1
-        early = self._gathered <= counting.UNTRACED
-        gather = self._gather if early else self._traced
-        notes, squares = gather(tf.constant(_with_batch(bank.ranges)))
-        weights = np.sqrt(squares.numpy())
+            bank.ranges = self._settled_ranges(on_host)
+        ranges = _with_batch(bank.ranges)
+        if on_host:
+            notes, squares = self._from_host(ranges)
+        else:
+            found = self._in_graph(tf.constant(ranges))
+            notes, squares = tf.nest.map_structure(np.asarray, found)
         return merged(
             [
-                Reading(bank.layout, bank.ranges, weights, **self._taken_apart(vector))
-                for vector in bank.replicas.everywhere([of.numpy() for of in notes])
+                Reading(
+                    bank.layout, bank.ranges, np.sqrt(squares), **self._taken_apart(of)
+                )
+                for of in bank.replicas.everywhere(notes)
             ]
         )
 
-    def _gather(self, ranges):
+    def _held(self):
+        """What each replica of this process holds, as tensors."""
+        bank = self._bank
+        names = "flags", "faults", "alive", "squares", "updates", "samples"
+        return zip(
+            *(bank.replicas.tensors(getattr(bank, name)) for name in names), strict=True
+        )
+
+    def _from_host(self, ranges):
         """One vector for each replica of this process, and squares of weight norms."""
         bank = self._bank
-        held = bank.faults, bank.alive, bank.squares, bank.updates, bank.samples
         notes = []
-        for flags, faults, alive, squares, updates, samples in zip(
-            *map(bank.replicas.tensors, (bank.flags, *held)), strict=True
-        ):
-            # Of more samples than there are slots the last ones are kept.
-            flags = tf.minimum(flags, [math.inf, math.inf, bank.slots])
-            parts = (
-                flags,
-                faults,
-                alive,
-                squares,
-                _sums_of_parts(tf.square(updates), bank.weight_sizes),
-                counting.sample_summary(
-                    samples, tf.cast(flags[2], tf.int32), self._thresholds, ranges
-                ),
+        for tensors in self._held():
+            # A tensor on the CPU shares its memory with the array.
+            flags, faults, alive, squares, updates, samples = map(np.asarray, tensors)
+            flags = np.minimum(flags, [math.inf, math.inf, bank.slots])
+            summary = counting_on_host.sample_summary(
+                samples, int(flags[2]), self._thresholds, ranges
             )
+            updated = [
+                np.bincount(self._parts, row, len(bank.weight_sizes))
+                for row in np.square(updates)
+            ]
+            parts = flags, faults, alive, squares, *updated, summary
+            notes.append(np.concatenate([part.ravel() for part in parts]))
+        halves = [float(_half_square(v.value)) for v in bank.variables]
+        return notes, 2 * np.array(halves)
+
+    def _from_graph(self, ranges):
+        """The same as tensors."""
+        bank = self._bank
+        notes = []
+        for flags, faults, alive, squares, updates, samples in self._held():
+            flags = tf.minimum(flags, [math.inf, math.inf, bank.slots])
+            number = tf.cast(flags[2], tf.int32)
+            summary = counting.sample_summary(samples, number, self._thresholds, ranges)
+            columns = tf.transpose(tf.square(updates))
+            updated = tf.math.unsorted_segment_sum(
+                columns, self._parts, len(bank.weight_sizes)
+            )
+            parts = flags, faults, alive, squares, tf.transpose(updated), summary
             notes.append(tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0))
-        return notes, tf.stack([_square(v.value) for v in bank.variables] or _NOTHING)
+        halves = [tf.cast(_half_square(v.value), tf.float64) for v in bank.variables]
+        return notes, 2 * tf.stack(halves or np.zeros(0))
 
     def _taken_apart(self, vector):
         """The arrays of a `Reading`, by name."""
@@ -99,34 +127,30 @@ class Gatherer:
             "batch": summary[layers:, : 2 + len(counting.MOMENTS)],
         }
 
-    def _settled_ranges(self):
+    def _settled_ranges(self, on_host):
         # All replicas must count in the same bins.
         bank = self._bank
-        local, everywhere = bank.replicas.local, bank.replicas.everywhere
-        samples = zip(
-            bank.replicas.tensors(bank.samples), local(bank.flags), strict=True
-        )
-        extremes = [
-            counting.sample_extremes(of, min(int(flags[2]), bank.slots)).numpy()
-            for of, flags in samples
-        ]
-        seen = np.stack(everywhere(extremes))
+        extremes = []
+        for flags, *_, samples in self._held():
+            number = min(int(flags[2]), bank.slots)
+            if on_host:
+                of = np.asarray(samples)
+                extremes.append(counting_on_host.sample_extremes(of, number))
+            else:
+                extremes.append(counting.sample_extremes(samples, number).numpy())
+        seen = np.stack(bank.replicas.everywhere(extremes))
         return settled(bank.ranges, seen[:, : len(bank.ranges)])
 
 
-_NOTHING = np.zeros(0)
+def on_cpu(tensors):
+    """Whether all these tensors lie in the host's memory."""
+    devices = [tf.DeviceSpec.from_string(tensor.device) for tensor in tensors]
+    return all(device.device_type == "CPU" for device in devices)
 
 
-def _square(value):
-    # One call into TensorFlow for each weight.
-    entries = at_least_float32(tf.convert_to_tensor(value))
-    return 2 * tf.cast(tf.raw_ops.L2Loss(t=entries), tf.float64)
-
-
-def _sums_of_parts(rows, sizes):
-    """Of each row the sums over parts of these sizes, shape `(rows, parts)`."""
-    parts = tf.constant(np.repeat(np.arange(len(sizes)), sizes), tf.int32)
-    return tf.transpose(tf.math.segment_sum(tf.transpose(rows), parts))
+def _half_square(value):
+    # One call into TensorFlow for each weight, wherever it lies.
+    return tf.raw_ops.L2Loss(t=at_least_float32(tf.convert_to_tensor(value)))
 
 
 def _with_batch(rows):

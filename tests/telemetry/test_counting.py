@@ -1,5 +1,9 @@
-"""Moments, histograms and extremes against float64 NumPy on the same values."""
+"""Moments, histograms and extremes against float64 NumPy on the same values.
 
+Both counters are put to every test: that of a graph and that of the host.
+"""
+
+import functools
 import math
 
 import hypothesis.extra.numpy as hnp
@@ -9,7 +13,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 
-from keras_activations.telemetry import counting
+from keras_activations.telemetry import counting, counting_on_host
 from keras_activations.telemetry.counting import BINS, COLUMNS, MOMENTS
 
 DTYPES = ["float16", "bfloat16", "float32", "float64"]
@@ -17,13 +21,43 @@ RANGES = [(0.0, 1.0), (-1.0, 1.0), (0.0, 6.0), (-1e-6, 1e6), (3.0, 3.0 + 1e-6)]
 NAN, INF = math.nan, math.inf
 UNKNOWN = (NAN, NAN)
 few = settings(max_examples=40)
+COUNTER = None  # set by `counter`
 
 
-@pytest.fixture(autouse=True, scope="module")
-def traced():
-    """As it is after the first ones, which are worked out without a graph."""
+@functools.cache
+def graph(dtype):
+    signature = [tf.TensorSpec([None] * 3, dtype), tf.TensorSpec([], tf.int32)]
+    pairs = 2 * [tf.TensorSpec([None, 2], tf.float64)]
+    return tf.function(
+        counting.sample_summary, input_signature=signature + pairs, autograph=False
+    )
+
+
+class InGraph:
+    @staticmethod
+    def sample_summary(kept, *options):
+        return graph(kept.dtype)(kept, *options).numpy()
+
+    @staticmethod
+    def sample_extremes(kept, number):
+        return counting.sample_extremes(kept, number).numpy()
+
+
+class OnHost:
+    @staticmethod
+    def sample_summary(kept, *options):
+        return counting_on_host.sample_summary(kept.numpy(), *options)
+
+    @staticmethod
+    def sample_extremes(kept, number):
+        return counting_on_host.sample_extremes(kept.numpy(), number)
+
+
+@pytest.fixture(autouse=True, scope="module", params=[InGraph, OnHost])
+def counter(request):
+    """What `COUNTER` is, for all tests of the module."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counting, "UNTRACED", 0)
+        patch.setitem(globals(), "COUNTER", request.param)
         yield
 
 
@@ -51,7 +85,7 @@ def summary(kept, thresholds=UNKNOWN, ranges=(-1.0, 1.0), number=None):
     kept = tf.convert_to_tensor(kept)
     pairs = [np.broadcast_to(x, (kept.shape[1], 2)) for x in (thresholds, ranges)]
     number = kept.shape[0] if number is None else number
-    found = counting.sample_summary(kept, number, *map(np.float64, pairs)).numpy()
+    found = COUNTER.sample_summary(kept, number, *map(np.float64, pairs))
     assert found.dtype == "float64"
     assert found.shape == (kept.shape[1], COLUMNS)
     return [
@@ -131,26 +165,13 @@ def test_histograms(data, dtype):
 def test_extremes(data, dtype):
     kept = data.draw(samples(dtype))
 
-    alone = counting.sample_extremes(kept, kept.shape[0]).numpy()
+    alone = COUNTER.sample_extremes(kept, kept.shape[0])
     found = [extremes for extremes, _, _ in summary(kept)]
 
     np.testing.assert_array_equal(found, alone)
     for (low, high), values in zip(found, finite_values(kept), strict=True):
         assert low == values.min(initial=INF)
         assert high == values.max(initial=-INF)
-
-
-@given(data=st.data())
-@few
-def test_the_first_ones_are_the_same_without_a_graph(data):
-    kept = data.draw(samples("float32"))
-    options = kept, [(-0.75, 0.75), (NAN, 6.0)], (-1.0, 3.0)
-    traced = summary(*options)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counting, "UNTRACED", math.inf)
-        untraced = summary(*options)
-    for x, y in zip(tf.nest.flatten(untraced), tf.nest.flatten(traced), strict=True):
-        np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-300)
 
 
 def test_thresholds_are_saturated_themselves_and_infinity_is_not():
@@ -208,7 +229,7 @@ def test_nothing_to_count(shape):
         assert extremes.tolist() == [INF, -INF]
         assert not any(moments.values())
         assert not counts.any()
-    assert counting.sample_extremes(tf.zeros(shape), shape[0]).shape == (shape[1], 2)
+    assert COUNTER.sample_extremes(tf.zeros(shape), shape[0]).shape == (shape[1], 2)
 
 
 # Values whose squares or differences overflow
