@@ -43,8 +43,7 @@ def lstm():
     return keras.Sequential(
         [
             keras.Input((8, 8)),
-            layers.LSTM(12, return_sequences=True),
-            layers.LSTM(8),
+            layers.LSTM(12),
             layers.Dense(10, "softmax"),
         ]
     )
@@ -121,7 +120,7 @@ def test_bit_identical(build):
     check(build, jit=False, rows=180)  # 144 to train on: the last batch is smaller
 
 
-@pytest.mark.parametrize("build", [mlp, lstm, transformer, Subclassed])
+@pytest.mark.parametrize("build", [lstm, transformer, Subclassed])
 def test_bit_identical_under_xla(build):
     check(build, jit=True, rows=128)
 
