@@ -99,7 +99,7 @@ def test_a_learning_rate_that_is_too_high(tmp_path):
     assert float(model.optimizer.learning_rate) <= 5.0 * 1.01
     (done, *_) = interventions(monitor)
     assert "restored the weights and slots of step" in done.message
-    assert "lowered the learning rate from 50 to 5" in done.message
+    assert "lowered the learning rate from 50 to 0.5" in done.message
     # Interventions are in TensorBoard like any finding.
     texts = [text for _, text in Board(tmp_path).text(f"findings/{done.rule}")]
     assert any("rescue, try 1" in text for text in texts)
@@ -164,7 +164,7 @@ def test_nothing_is_left(tmp_path):
     model = compiled(ill.healthy, keras.optimizers.SGD(schedule))
     fit(model, monitor, epochs=3)
     (done, *_) = interventions(monitor)
-    assert "multiplied the learning rate schedule by 0.1 for this fit" in done.message
+    assert "multiplied the learning rate schedule by 0.01 for this fit" in done.message
     for owner in (model, model.optimizer, *model.layers):
         assert not HOOKS & set(vars(owner))
     assert model.optimizer._learning_rate is schedule

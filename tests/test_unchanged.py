@@ -109,7 +109,7 @@ def check(build, jit, rows):
         verbose=0,
     )
     watched, logs = run(build, jit, monitor, rows)
-    assert sum(s.count > 0 for s in monitor.stats.values()) >= 3
+    assert sum(s.count > 0 for s in monitor.stats.values()) >= 2
     assert logs == plain_logs
     for one, other in zip(plain, watched, strict=True):
         np.testing.assert_array_equal(one, other)

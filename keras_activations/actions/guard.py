@@ -3,11 +3,11 @@
 import keras
 import tensorflow as tf
 
+from keras_activations.actions.gradients import scaled, squares, without_nonfinite
 from keras_activations.actions.held import Held
 from keras_activations.actions.learning_rate import slowed
 from keras_activations.actions.norms import UsualNorm
 from keras_activations.actions.preconditioning import Preconditioner
-from keras_activations.telemetry.faults import sum_of_squares, values_of
 from keras_activations.telemetry.optimizers import loss_scale
 
 RAISED_TO = 0.1
@@ -60,6 +60,15 @@ class UpdateGuard:
         self.preconditioner = Preconditioner()
         self._held = None
 
+    @property
+    def loss_factor(self):
+        """What the loss is taken to be multiplied by."""
+        return self.preconditioner.loss_factor
+
+    def units_of(self, variable):
+        """See `Preconditioner.units_of`."""
+        return self.preconditioner.units_of(variable)
+
     def before_step(self):
         """Holds the state that a step changes beside what the optimizer does."""
         if not self.outside:
@@ -71,7 +80,7 @@ class UpdateGuard:
         if held is not None:
             _when(dropped, held.put_back)
 
-    def apply(self, optimizer, apply, gradients, variables, squares, loss):
+    def apply(self, optimizer, apply, gradients, variables, norms, loss):
         """Applies an update, or drops it.
 
         Args:
@@ -79,7 +88,7 @@ class UpdateGuard:
             apply: callable `(gradients, variables)`, the optimizer's own.
             gradients: list of tensors, `tf.IndexedSlices` or None.
             variables: the variables they belong to.
-            squares: squared L2 norms of the gradients that are not None.
+            norms: squared L2 norms of the gradients that are not None.
             loss: the loss, a scalar, or None.
 
         Returns:
@@ -90,15 +99,16 @@ class UpdateGuard:
         # them: they are how it finds its scale.
         scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         if self.zeroing and not scales:
-            gradients, squares = _without_nonfinite(gradients)
-        if self.preconditioner.layers:
+            gradients = without_nonfinite(gradients)
+            norms = squares(gradients)
+        if self.preconditioner.active:
             # Finite or not: an entry that is not makes its own sum not finite.
             gradients = self.preconditioner.gradients(gradients, variables)
-            squares = _squares(gradients, loss_scale(optimizer))
-        squared = tf.add_n(squares)
+            norms = squares(gradients, loss_scale(optimizer))
+        squared = tf.add_n(norms)
         norm = tf.sqrt(squared)
         if self.raised:
-            gradients = _raised(gradients, variables, squares, self.raised)
+            gradients = _raised(gradients, variables, norms, self.raised)
         sound = tf.math.is_finite(norm)
         healthy = tf.constant(True) if scales or not self._nonfinite else sound
         if loss is not None and self._nonfinite:
@@ -107,7 +117,7 @@ class UpdateGuard:
         bad = explodes | ~healthy
         if self.clipping:
             scale = self.norms.scale(norm)
-            gradients = [_scaled(gradient, scale) for gradient in gradients]
+            gradients = [scaled(gradient, scale) for gradient in gradients]
 
         def apply_slowed():
             with slowed(optimizer, self.rate_factor):
@@ -166,43 +176,15 @@ def _when(condition, effect, otherwise=None):
     tf.cond(condition, branch(effect), branch(otherwise))
 
 
-def _raised(gradients, variables, squares, ids):
-    wanted = RAISED_TO * tf.sqrt(tf.reduce_max(tf.stack(squares)))
-    left = iter(squares)
+def _raised(gradients, variables, norms, ids):
+    wanted = RAISED_TO * tf.sqrt(tf.reduce_max(tf.stack(norms)))
+    left = iter(norms)
     raised = []
     for gradient, variable in zip(gradients, variables, strict=True):
         if gradient is not None:
             norm = tf.sqrt(next(left))
             if id(variable) in ids:
                 factor = tf.where(norm > 0, tf.maximum(wanted / norm, 1.0), 1.0)
-                gradient = _scaled(gradient, factor)
+                gradient = scaled(gradient, factor)
         raised.append(gradient)
     return raised
-
-
-def _scaled(gradient, scale):
-    return _mapped(gradient, lambda values: values * tf.cast(scale, values.dtype))
-
-
-def _without_nonfinite(gradients):
-    def zeroed(values):
-        return tf.where(tf.math.is_finite(values), values, tf.zeros_like(values))
-
-    gradients = [_mapped(gradient, zeroed) for gradient in gradients]
-    return gradients, _squares(gradients)
-
-
-def _squares(gradients, scale=None):
-    squares = [sum_of_squares(values_of(g)) for g in gradients if g is not None]
-    if scale is None:
-        return squares
-    return [s / tf.square(tf.cast(scale, s.dtype)) for s in squares]
-
-
-def _mapped(gradient, function):
-    if gradient is None:
-        return None
-    if isinstance(gradient, tf.IndexedSlices):
-        values = function(gradient.values)
-        return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
-    return function(gradient)

@@ -1,6 +1,7 @@
 """The medicines: each changes a patient, and says in words what it did."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import keras
@@ -10,10 +11,15 @@ from keras_activations.actions.patient import Untreatable
 from keras_activations.actions.recurrent import cell_gates, shrink_recurrent_kernel
 from keras_activations.actions.rescaling import GROWING, rescale
 from keras_activations.actions.slots import forget
+from keras_activations.actions.targets import OtherTargets
 from keras_activations.activations.regions import activation_of
+from keras_activations.health import suspects, weights
+from keras_activations.telemetry.stats import WeightStats
 from keras_activations.telemetry.taps import all_layers
 
 BACK_OFF = 0.1
+# Size of an update that a rate is lowered to at least, where the rate was the cause.
+LEAST = 2 * suspects.LONG_STRIDE
 UNSCALED = 1.0  # norm of gradients where what is usual follows from unscaled data
 
 
@@ -23,7 +29,7 @@ class Medicine:
 
     Attributes:
         name: for a person.
-        give: callable `(patient, finding, inputs) -> str`, what was done; it raises
+        give: callable `(patient, finding, batch) -> str`, what was done; it raises
             `Untreatable` if it cannot be. `inputs` are those of one batch.
         needs_batch: whether it has to be given inputs.
         changes_weights: whether afterwards the rules have to judge from the beginning.
@@ -37,10 +43,13 @@ class Medicine:
     restores: bool = False
 
 
-def _rescale(patient, finding, inputs, alive=False):
+def _rescale(patient, finding, batch, alive=False):
     model, optimizer = patient.model, patient.optimizer
+    also = [finding.layer]
+    if finding.cause == "large_weights":
+        also += too_large(model)
     try:
-        done = rescale(model, optimizer, inputs, [finding.layer], alive)
+        done = rescale(model, optimizer, batch.inputs, also, alive)
     except (TypeError, ValueError) as error:  # the model takes something else
         raise Untreatable(f"the model cannot be called on a batch ({error})") from error
     left = [f"{path}: {reason}" for path, reason in done.refused.items()]
@@ -54,29 +63,32 @@ def _rescale(patient, finding, inputs, alive=False):
     return f"{text} (left alone: {'; '.join(left)})" if left else text
 
 
-def _restart(patient, finding, inputs, alive=False):
+def _rescale_and_slow(patient, finding, batch):
+    return _listed([_rescale(patient, finding, batch), _back_off(patient, "unknown")])
+
+
+def _restart(patient, finding, batch, alive=False):
     # Next to nothing was learnt without a gradient, but the steps so far have moved
     # all units of a layer alike, and scaling does not make them differ again.
     step = patient.restore(older=True)
     done = [] if step is None else [f"restored the weights and slots of step {step}"]
     again = bool(patient.guard.preconditioner.layers)
+    left_alone = None
     try:
-        done.append(_rescale(patient, finding, inputs, alive))
-    except Untreatable:
-        if again:
-            raise
-        done += _standardised(patient, inputs)
-        if _STANDARDISED not in done:
-            raise
-        return _listed(done)
-    done += _standardised(patient, inputs)
+        done.append(_rescale(patient, finding, batch, alive))
+    except Untreatable as reason:
+        left_alone = reason
+    standardised = [] if left_alone and again else _standardised(patient, batch)
+    if left_alone and not standardised:
+        raise left_alone
+    done += standardised
     if grows_without_end(patient.model):
-        done.append(_clip(patient, finding, inputs))
+        done.append(_clip(patient, finding, batch))
     return _listed(done)
 
 
-def _restart_alive(patient, finding, inputs):
-    return _restart(patient, finding, inputs, alive=True)
+def _restart_alive(patient, finding, batch):
+    return _restart(patient, finding, batch, alive=True)
 
 
 _STANDARDISED = (
@@ -84,16 +96,16 @@ _STANDARDISED = (
 )
 
 
-def _standardised(patient, inputs):
-    return [_STANDARDISED] if patient.standardise_inputs(inputs) else []
+def _standardised(patient, batch):
+    return [_STANDARDISED] if patient.standardise_inputs(batch.inputs) else []
 
 
 def _listed(parts):
     return ", and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
 
 
-def _restore(patient, finding, inputs, older=False):
-    rate = _back_off(patient)
+def _restore(patient, finding, batch, older=False):
+    rate = _back_off(patient, finding.cause)
     step = patient.restore(older)
     if step is None:
         raise Untreatable("there is no healthy state to go back to")
@@ -104,18 +116,22 @@ def _restore(patient, finding, inputs, older=False):
     )
 
 
-def _restore_older(patient, finding, inputs):
-    return _restore(patient, finding, inputs, older=True)
+def _restore_older(patient, finding, batch):
+    return _restore(patient, finding, batch, older=True)
 
 
-def _back_off(patient):
+def _back_off(patient, cause):
+    factor = BACK_OFF
+    # How far an update goes is in proportion to the rate, whatever the optimizer.
+    while cause == "learning_rate" and LEAST < patient.stride * factor < math.inf:
+        factor *= BACK_OFF
     if learning_rate.schedule_of(patient.optimizer) is not None:
         patient.retrace()
-        patient.guard.rate_factor *= BACK_OFF
+        patient.guard.rate_factor *= factor
         factor = patient.guard.rate_factor
         return f"multiplied the learning rate schedule by {factor:g} for this fit"
     try:
-        before, after = learning_rate.back_off(patient.optimizer, BACK_OFF)
+        before, after = learning_rate.back_off(patient.optimizer, factor)
     except AttributeError:
         raise Untreatable(
             "the learning rate is neither a number nor a schedule"
@@ -124,17 +140,31 @@ def _back_off(patient):
     return f"lowered the learning rate from {before:g} to {after:g}"
 
 
-def _clip(patient, finding, inputs):
+def _clip(patient, finding, batch):
     norm = patient.clip_gradients(UNSCALED)
     return f"clips gradients to the global norm {norm:.3g} from now on"
 
 
-def _restore_and_clip(patient, finding, inputs):
+def _restore_and_clip(patient, finding, batch):
     step = patient.restore(older=True)
-    return f"restored the weights and slots of step {step}, and {_clip(patient, finding, inputs)}"
+    return f"restored the weights and slots of step {step}, and {_clip(patient, finding, batch)}"
 
 
-def _zero(patient, finding, inputs):
+def _restart_with_targets(patient, finding, batch):
+    try:
+        targets = patient.standardised_targets(batch)
+    except OtherTargets as reason:
+        raise Untreatable(str(reason)) from reason
+    step = patient.restore(older=True)
+    done = [] if step is None else [f"restored the weights and slots of step {step}"]
+    patient.learn_of(targets, batch)
+    done.append(
+        "makes updates from now on as though the targets had mean 0 and deviation 1"
+    )
+    return _listed(done)
+
+
+def _zero(patient, finding, batch):
     if isinstance(patient.optimizer, keras.optimizers.LossScaleOptimizer):
         raise Untreatable("Keras scales the loss and has to see what is not finite")
     patient.retrace()
@@ -146,7 +176,7 @@ def _zero(patient, finding, inputs):
     )
 
 
-def _shrink_recurrent(patient, finding, inputs):
+def _shrink_recurrent(patient, finding, batch):
     layers = recurrent_layers(patient.model)
     changed = []
     for layer in layers:
@@ -162,9 +192,9 @@ def _shrink_recurrent(patient, finding, inputs):
     )
 
 
-def _shrink_and_standardise(patient, finding, inputs):
-    text = _shrink_recurrent(patient, finding, inputs)
-    return _listed([text, *_standardised(patient, inputs)])
+def _shrink_and_standardise(patient, finding, batch):
+    text = _shrink_recurrent(patient, finding, batch)
+    return _listed([text, *_standardised(patient, batch)])
 
 
 def recurrent_layers(model):
@@ -174,6 +204,21 @@ def recurrent_layers(model):
         for layer in all_layers(model)
         if cell_gates(layer) is not None and layer.trainable
     ]
+
+
+def too_large(model):
+    """Paths of the layers with a kernel far larger than initialisers make it."""
+    return [
+        layer.path
+        for layer in all_layers(model)
+        if any(_excess(v) > suspects.LARGE_WEIGHTS for v in layer.trainable_variables)
+    ]
+
+
+def _excess(variable):
+    norm = float(keras.ops.norm(keras.ops.cast(variable, "float32")))
+    stats = WeightStats(variable.path, weight_norm=norm, shape=tuple(variable.shape))
+    return (weights.is_kernel(stats) and weights.excess(stats)) or 0.0
 
 
 def grows_without_end(model):
@@ -189,8 +234,12 @@ def _names(paths):
 # Causes of dead units that are not in the weights of the layer itself.
 _WORN_AWAY = ("unknown", "small_weights")
 RESCALE = Medicine("rescaling", _rescale, needs_batch=True)
+RESCALE_AND_SLOW = Medicine("rescaling", _rescale_and_slow, needs_batch=True)
 RESTART = Medicine("rescaling", _restart, needs_batch=True)
 RESTART_ALIVE = Medicine("rescaling", _restart_alive, needs_batch=True)
+RESTART_WITH_TARGETS = Medicine(
+    "scaling the targets", _restart_with_targets, needs_batch=True
+)
 RESTORE = Medicine("restoring", _restore, restores=True)
 RESTORE_OLDER = Medicine("restoring", _restore_older, restores=True)
 RESTORE_AND_CLIP = Medicine("restoring", _restore_and_clip, restores=True)
@@ -201,16 +250,21 @@ SHRINK_AND_STANDARDISE = Medicine(
 )
 
 
-def for_finding(finding, model):
+def for_finding(finding, model, slowed=False):
     """The medicines against what was found, to be tried one after the other.
 
     Args:
         finding: a `Finding`.
         model: the `keras.Model`.
+        slowed: bool, the learning rate was too high once in this run.
     """
+    if finding.cause == "unscaled_targets" and finding.rule != "saturation":
+        return [RESTART_WITH_TARGETS, RESTORE_AND_CLIP, RESTORE]
     if finding.rule in ("saturation", "dead_units", "vanishing_gradient"):
         if finding.cause == "learning_rate":
             return [RESTORE_OLDER, RESTORE_OLDER, RESCALE]
+        if slowed:  # not by enough
+            return [RESCALE_AND_SLOW, RESCALE_AND_SLOW, RESTORE]
         if finding.cause == "unscaled_inputs":
             return [RESTART, RESTORE, RESTORE_AND_CLIP]
         if finding.rule == "vanishing_gradient":
@@ -227,8 +281,8 @@ def for_finding(finding, model):
     if grows_without_end(model) and finding.cause != "learning_rate":
         return [RESTART, RESTORE, RESTORE_OLDER]
     if finding.rule == "exploding_gradient":
-        if finding.cause in ("unscaled_inputs", "unscaled_targets"):
-            return [RESTORE_AND_CLIP, RESTORE, RESTORE_OLDER]
+        if finding.cause == "unscaled_inputs":
+            return [RESTART, RESTORE_AND_CLIP, RESTORE]
         if finding.cause == "large_weights":
             return [RESTART, RESTORE, RESTORE_OLDER]
     return [RESTORE, RESTORE_OLDER, RESTORE_OLDER]

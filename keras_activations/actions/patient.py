@@ -10,11 +10,21 @@ import tensorflow as tf
 
 from keras_activations.actions.bounds import Bounds
 from keras_activations.actions.learning_rate import keep_below
+from keras_activations.actions.preconditioning import knows_how
 from keras_activations.actions.snapshots import Snapshots
+from keras_activations.actions.targets import OtherTargets, standardised_targets
 
 
 class Untreatable(Exception):
     """A medicine that cannot be given to this patient; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """What a model was called with, and the targets where they are known."""
+
+    inputs: Any
+    targets: Any = None
 
 
 @dataclasses.dataclass
@@ -30,6 +40,7 @@ class Patient:
         trace_anew: callable that has the step traced anew before it next runs; None
             in a loop by hand, where the user has traced it.
         greatest_rate: the learning rate that was too high was lowered to this.
+        stride: see `weights.longest_stride`, the greatest of the last window.
     """
 
     model: keras.Model
@@ -39,6 +50,7 @@ class Patient:
     snapshots: Snapshots
     trace_anew: Callable | None = None
     greatest_rate: float = math.inf
+    stride: float = 0.0
 
     def keep_rate(self):
         """Keeps a lowered learning rate low: a callback may set it before each step."""
@@ -78,6 +90,29 @@ class Patient:
             self.trace_anew()
         return done
 
+    def standardised_targets(self, batch):
+        """What it takes to make updates as though the targets were standardised.
+
+        Raises:
+            OtherTargets: if that cannot be done.
+        """
+        if self.trace_anew is None or not knows_how(self.model, self.optimizer):
+            raise OtherTargets("the updates of this run cannot be made in other terms")
+        return standardised_targets(self.model, batch.inputs, batch.targets)
+
+    def learn_of(self, targets, batch):
+        """Makes updates from now on as though targets were standardised.
+
+        Args:
+            targets: what `standardised_targets` gave.
+            batch: the same `Batch`.
+        """
+        targets.begin(lambda: self.model(batch.inputs, training=False))
+        self.guard.preconditioner.targets = targets
+        self.guard.preconditioner.forget_slots(self.optimizer)
+        self.guard.norms.learn_anew()
+        self.trace_anew()
+
     def clip_gradients(self, at_most=math.inf):
         """Clips gradients to their usual norm from now on, and `at_most` to that.
 
@@ -95,17 +130,19 @@ class Patient:
             self.guard.clipping = True
             self.retrace()
 
-    def inputs_of(self, batch):
-        """What the model is called with, given a batch of the training data.
+    def batch_of(self, data):
+        """A `Batch` of the training data.
 
         Raises:
-            Untreatable: if the batch is not as Keras's own `train_step` takes it.
+            Untreatable: if it is not as Keras's own `train_step` takes it.
         """
         try:
-            inputs, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+            inputs, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
         except ValueError as error:
             raise Untreatable(str(error)) from error
         strategy = self.model.distribute_strategy
-        return tf.nest.map_structure(
-            lambda x: strategy.experimental_local_results(x)[0], inputs
+        return Batch(
+            *tf.nest.map_structure(
+                lambda x: strategy.experimental_local_results(x)[0], (inputs, targets)
+            )
         )

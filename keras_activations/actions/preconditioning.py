@@ -16,22 +16,49 @@ References:
     Desjardins, Simonyan, Pascanu and Kavukcuoglu, "Natural neural networks", 2015.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from keras_activations.actions.slots import forget, inner_optimizer
 from keras_activations.actions.standardised import Standardised, standardised_layers
+from keras_activations.actions.targets import StandardisedTargets
 
 
 class Preconditioner:
     """Makes updates of some layers as though their inputs were standardised.
 
     Attributes:
-        layers: dict of a kernel's id to its `Standardised`. What it holds takes effect
-            when the step is next traced.
+        layers: dict of a kernel's id to its `Standardised`.
+        targets: `StandardisedTargets`, or None.
+
+    What they hold takes effect when the step is next traced.
     """
 
     def __init__(self):
-        self.layers = {}
+        self.layers: dict[int, Standardised] = {}
+        self.targets: StandardisedTargets | None = None
+
+    @property
+    def active(self):
+        """Whether anything is standardised."""
+        return bool(self.layers) or self.targets is not None
+
+    @property
+    def loss_factor(self):
+        """What the loss is multiplied by for the scaled targets."""
+        return 1.0 if self.targets is None else self.targets.loss_factor
+
+    def units_of(self, variable):
+        """What the entries of a kernel are multiplied by to give what is learnt.
+
+        Returns:
+            array that broadcasts to the variable's shape, or None for ones.
+        """
+        layer = self.layers.get(id(variable))
+        units = None if layer is None else layer.deviation
+        if self.targets is not None and variable is self.targets.kernel:
+            units = (np.ones(1) if units is None else units) / self.targets.deviation
+        return units
 
     def add(self, model, inputs, optimizer):
         """Standardises what comes into every layer that can be treated so.
@@ -44,7 +71,7 @@ class Preconditioner:
         Returns:
             bool: whether there was one.
         """
-        if not _knows_how(model, optimizer):
+        if not knows_how(model, optimizer):
             return False
         self.layers = {id(s.kernel): s for s in standardised_layers(model, inputs)}
         self.forget_slots(optimizer)
@@ -52,13 +79,16 @@ class Preconditioner:
 
     def forget_slots(self, optimizer):
         """After slots were put back that may be those of other inputs."""
-        forget(optimizer, [v for s in self.layers.values() for v in (s.kernel, s.bias)])
+        treated = [*self.layers.values(), *([self.targets] if self.targets else [])]
+        forget(optimizer, [v for s in treated for v in (s.kernel, s.bias)])
 
     # In the graph
 
     def gradients(self, gradients, variables):
         """The gradients of what is learnt, for those of what the variables hold."""
         gradients = list(gradients)
+        if self.targets is not None:
+            gradients = self.targets.gradients(gradients, variables)
         for layer, at, bias_at in self._places(gradients, variables):
             bias = None if bias_at is None else gradients[bias_at]
             gradients[at], bias = layer.gradients(gradients[at], bias)
@@ -69,9 +99,13 @@ class Preconditioner:
     def around(self, update, gradients, variables):
         """Has an update made while the variables hold what is learnt."""
         layers = [layer for layer, _, _ in self._places(gradients, variables)]
+        if self.targets is not None:
+            self.targets.enter()
         _rewrite(layers, Standardised.inner)
         update()
         _rewrite(layers, Standardised.outer)
+        if self.targets is not None:
+            self.targets.leave()
 
     def _places(self, gradients, variables):
         known = {
@@ -94,7 +128,8 @@ def _rewrite(layers, how):
             layer.bias.assign(bias)
 
 
-def _knows_how(model, optimizer):
+def knows_how(model, optimizer):
+    """Whether the updates of a model may be made in other terms."""
     if model.distribute_strategy.num_replicas_in_sync > 1:
         return False  # replicas may not assign to what they share
     # An average of the weights would be one of V.

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from keras_activations.actions.affine import (
+    CONVOLUTIONS,
     USUAL,
     Sound,
     adapted,
@@ -35,6 +36,7 @@ from keras_activations.actions.recurrent import (
 from keras_activations.actions.slots import forget
 from keras_activations.activations.regions import activation_of, region_of
 from keras_activations.telemetry.layouts import layer_paths
+from keras_activations.telemetry.taps import all_layers
 
 # Activations whose slope grows without end, and the deviation of pre-activations that
 # keeps the greatest of them from deciding all that follows.
@@ -62,7 +64,8 @@ def rescale(model, optimizer, inputs, also=(), alive=False):
         model: a built `keras.Model`.
         optimizer: its optimizer, whose slots of the changed weights start anew, or None.
         inputs: one batch, as the model is called with.
-        also: paths of layers to be treated although they put out what the model does.
+        also: paths of layers to be treated although they put out what the model does,
+            or apply no activation.
         alive: bool, let rectified units be at their floor for few inputs instead of
             half of them, and set them apart: through many narrow layers no more than
             that is left of the input.
@@ -72,7 +75,8 @@ def rescale(model, optimizer, inputs, also=(), alive=False):
     """
     done, changed, paths = Rescaled([], {}), [], layer_paths(model)
     with untouched_averages(model):
-        sources = _sources(feeds(model, inputs), paths, also, alive, done)
+        sources = _linear_layers(model, paths, also)
+        sources |= _sources(feeds(model, inputs), paths, also, alive, done)
 
         def treat(layer, call, args, kwargs):
             sound = sources.pop(id(layer), None)
@@ -89,6 +93,18 @@ def rescale(model, optimizer, inputs, also=(), alive=False):
             model(inputs, training=True)
     forget(optimizer, changed)
     return done
+
+
+def _linear_layers(model, paths, also):
+    """The same for layers that feed no activation."""
+    return {
+        id(layer): USUAL
+        for layer in all_layers(model)
+        if paths[id(layer)] in also
+        and isinstance(layer, (keras.layers.Dense, *CONVOLUTIONS))
+        and layer.activation is keras.activations.linear
+        and layer.trainable
+    }
 
 
 def _sources(found, paths, also, alive, done):

@@ -13,8 +13,9 @@ from keras_activations.actions.recurrent import cell_gates
 from keras_activations.activations.regions import region_of
 
 # A feature that varies less, beside the one that varies most, may do so by chance. Data
-# comes in any units; units of one layer that do not vary are dead or saturated, and may
-# not be so for long.
+# comes in any units, but a feature that is mostly one value, like a pixel at the border,
+# says little of itself in one batch; units of one layer that do not vary are dead or
+# saturated, and may not be so for long.
 LEAST_OF_DATA, LEAST_OF_UNITS = 1e-4, 0.1
 
 
@@ -88,9 +89,9 @@ def standardised_layers(model, inputs):
         if known and given:
             if id(layer) in seen:
                 several.add(id(layer))  # it is called with several things
-            values = [(given[0], LEAST_OF_DATA if is_data else LEAST_OF_UNITS)]
+            values = [(given[0], is_data)]
             if isinstance(layer, keras.layers.RNN):
-                values.append((_states(layer, call, args, kwargs), LEAST_OF_UNITS))
+                values.append((_states(layer, call, args, kwargs), False))
             seen[id(layer)] = list(zip(known, values, strict=True))
         outputs = call(*args, **kwargs)
         if is_data and not layer.weights:
@@ -126,7 +127,7 @@ def _states(layer, call, args, kwargs):
         own.update(before)
 
 
-def _of_inputs(kernel, bias, row, inputs, least):
+def _of_inputs(kernel, bias, row, inputs, is_data):
     values = keras.ops.convert_to_numpy(keras.ops.cast(inputs, "float32"))
     values = values.astype(np.float64).reshape(-1, values.shape[-1])
     if not np.isfinite(values).all():
@@ -137,7 +138,11 @@ def _of_inputs(kernel, bias, row, inputs, least):
     greatest = deviation.max(initial=0.0)
     if not greatest > 0:
         return None
-    deviation = np.where(deviation > least * greatest, deviation, greatest)
+    known = deviation > (LEAST_OF_DATA if is_data else LEAST_OF_UNITS) * greatest
+    if is_data:
+        # Not where one value is it all, but where none is the most of it.
+        known &= (values == np.median(values, axis=0)).mean(axis=0) < 0.75
+    deviation = np.where(known, deviation, greatest)
     return Standardised(kernel, bias, mean[:, None], deviation[:, None], row)
 
 

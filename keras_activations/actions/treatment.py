@@ -8,9 +8,10 @@ from keras_activations.actions import medicines
 from keras_activations.actions.bounds import Bounds
 from keras_activations.actions.clipping import clip
 from keras_activations.actions.guards import guard_for
-from keras_activations.actions.patient import Patient, Untreatable
+from keras_activations.actions.patient import Batch, Patient, Untreatable
 from keras_activations.actions.snapshots import Snapshots, looks_healthy
 from keras_activations.health.finding import Finding
+from keras_activations.health.weights import longest_stride
 
 TRIES = 3  # of each rule; then the run is stopped
 # So many bad steps among the last ones are more than dropping their updates can heal.
@@ -66,7 +67,7 @@ class Treatment:
         self._cases: dict[str, Case] = {}
         self._due: list[tuple[Case, medicines.Medicine]] = []
         self._bad_steps: list[int] = []
-        self._inputs = None
+        self._batch: Batch | None = None
         self.on_changed = lambda: None
 
     def begin(self, step, trace_anew=None):
@@ -115,8 +116,11 @@ class Treatment:
         """
         if self.guard is None:
             return self._not_in_training(judgement.findings)
-        self._inputs = inputs
+        self._batch = None if inputs is None else Batch(inputs)
         self._patient.keep_rate()
+        if judgement.window is not None:
+            layers = judgement.window.layers.values()
+            self._patient.stride = max(map(longest_stride, layers), default=0.0)
         if judgement.dropped:
             self._patient.let_clip()
         done = []
@@ -133,7 +137,7 @@ class Treatment:
             self._keep(judgement.window, step)
         return done
 
-    def give_with(self, batch, step):
+    def give_with(self, data, step):
         """Gives the medicines that waited for a batch.
 
         Returns:
@@ -141,10 +145,10 @@ class Treatment:
         """
         due, self._due = self._due, []
         try:
-            inputs = self._patient.inputs_of(batch)
+            batch = self._patient.batch_of(data)
         except Untreatable as reason:
             return [self._refused(*each, str(reason), step) for each in due]
-        return [self._given(*each, step, inputs) for each in due]
+        return [self._given(*each, step, batch) for each in due]
 
     # How an illness is treated
 
@@ -152,7 +156,8 @@ class Treatment:
         case = self._cases.setdefault(finding.rule, Case(finding, []))
         case.finding = finding
         if not case.tried:  # afterwards the cause is what the treatment has left
-            case.ladder = medicines.for_finding(finding, self._patient.model)
+            slowed = self._patient.greatest_rate < math.inf
+            case.ladder = medicines.for_finding(finding, self._patient.model, slowed)
         if finding.rule == "nonfinite" and not self._loss_scaling:
             return []  # its update was dropped: `_followed` sees whether that was enough
         return self._next(case, step)
@@ -174,8 +179,8 @@ class Treatment:
         if number >= min(TRIES, len(case.ladder)):
             return [self._given_up(case, step)]
         medicine = case.ladder[number]
-        if not medicine.needs_batch or self._inputs is not None:
-            return [self._given(case, medicine, step, self._inputs)]
+        if not medicine.needs_batch or self._batch is not None:
+            return [self._given(case, medicine, step, self._batch)]
         if self._patient.trace_anew is None:
             reason = "a batch is needed to look at: give `step` the inputs of one"
             return [self._refused(case, medicine, reason, step)]
@@ -183,9 +188,9 @@ class Treatment:
             self._due.append((case, medicine))
         return []
 
-    def _given(self, case, medicine, step, inputs=None):
+    def _given(self, case, medicine, step, batch=None):
         try:
-            text = medicine.give(self._patient, case.finding, inputs)
+            text = medicine.give(self._patient, case.finding, batch)
         except Untreatable as reason:
             return self._refused(case, medicine, str(reason), step)
         case.tried.append(text)

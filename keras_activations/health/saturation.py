@@ -10,6 +10,8 @@ from keras_activations.health.streaks import (
 )
 
 _EXTREME = 0.95
+# Of an activation with a floor as well, where hardly an output is left in between.
+_AT_TOP, _FLAT = 0.25, 0.9
 
 
 class Saturation:
@@ -19,6 +21,9 @@ class Saturation:
     saturated there, and rightly so. They are ill where most of the targets lie
     outside of what the activation can give: then it is driven to its flat side. That
     is seen in the first window already.
+
+    Where an activation has a floor as well, like ReLU6, its outputs there count as
+    saturated if a quarter of all are at the top and less than a tenth in between.
 
     Args:
         threshold: float in (0, 1], share of saturated outputs that is too much.
@@ -62,9 +67,10 @@ class Saturation:
         return spell.shrinking
 
     def _message(self, stats, value):
+        floor = " or at the floor" if value == _flat(stats) else ""
         return (
-            f"{value:.0%} of the outputs are saturated, so almost no gradient passes "
-            f"the {stats.activation}",
+            f"{value:.0%} of the outputs are saturated{floor}, so almost no gradient "
+            f"passes the {stats.activation}",
             "scale the inputs, start from smaller weights, normalise before this layer "
             "or lower the learning rate",
         )
@@ -86,10 +92,18 @@ class Saturation:
 def _hidden(window):
     inside = gate_saturation(window)
     return {
-        path: max(stats.saturation, inside.get(path, 0.0))
+        path: max(_flat(stats) or stats.saturation, inside.get(path, 0.0))
         for path, stats in window.layers.items()
         if stats.saturation is not None and not stats.is_output
     }
+
+
+def _flat(stats):
+    """The share of outputs at the top or the floor where it is nearly all, or None."""
+    if stats.dead is None or not stats.saturation > _AT_TOP:
+        return None
+    share = stats.saturation + (stats.zero_fraction or 0.0)
+    return share if share > _FLAT else None
 
 
 def _outputs(window):

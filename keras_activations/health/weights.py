@@ -51,10 +51,11 @@ def fan_in(weight):
 
 
 def rms(weight):
-    """Root mean square of the entries after the window's last sample, or None."""
+    """Root mean square of what is learnt, after the window's last sample, or None."""
     if weight.weight_norm is None or not weight.shape:
         return None
-    return weight.weight_norm / math.sqrt(max(math.prod(weight.shape), 1))
+    entries = max(math.prod(weight.shape), 1)
+    return weight.unit * weight.weight_norm / math.sqrt(entries)
 
 
 def rms_before(weight):

@@ -30,6 +30,8 @@ class Bank:
         slots: samples kept until they are read. Defaults to 1.
         dtype: in which samples are kept. Defaults to "float32".
         replicas: the `Replicas` of the step. Defaults to those of the current strategy.
+        units_of: callable `variable -> array`, see `sampling.sampled_weights`.
+            Defaults to None for all.
 
     Attributes:
         flags: first bad step since the last reset (0 for none), updates dropped,
@@ -51,10 +53,12 @@ class Bank:
         slots=1,
         dtype="float32",
         replicas=None,
+        units_of=lambda variable: None,
     ):
         self.layout = layout
         self.ranges = _known_ranges(layout.sampled)
         self.variables = list(variables)
+        self.units_of = units_of
         self._weight_entries = weight_entries
         self.weight_sizes = sampling.sampled_weight_sizes(variables, weight_entries)
         self._every = every
@@ -125,7 +129,9 @@ class Bank:
             more = tf.maximum(now, self.alive.read_value())
             self.alive.assign(tf.where(tf.equal(number, 0), now, more))
         if weights_before is not None:
-            after = sampling.sampled_weights(self.variables, self._weight_entries)
+            after = sampling.sampled_weights(
+                self.variables, self._weight_entries, self.units_of
+            )
             self.updates.assign(tf.stack([after - weights_before, weights_before]))
         self.flags.assign_add([0.0, 0.0, 1.0])
 

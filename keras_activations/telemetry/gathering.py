@@ -47,11 +47,11 @@ class Gatherer:
         else:
             found = self._in_graph(tf.constant(ranges))
             notes, squares = tf.nest.map_structure(np.asarray, found)
+        units = np.array([_unit(v, bank.units_of(v)) for v in bank.variables])
+        of_weights = np.sqrt(squares), units
         return merged(
             [
-                Reading(
-                    bank.layout, bank.ranges, np.sqrt(squares), **self._taken_apart(of)
-                )
+                Reading(bank.layout, bank.ranges, *of_weights, **self._taken_apart(of))
                 for of in bank.replicas.everywhere(notes)
             ]
         )
@@ -146,6 +146,14 @@ def on_cpu(tensors):
     """Whether all these tensors lie in the host's memory."""
     devices = [tf.DeviceSpec.from_string(tensor.device) for tensor in tensors]
     return all(device.device_type == "CPU" for device in devices)
+
+
+def _unit(variable, units):
+    if units is None:
+        return 1.0
+    value = np.asarray(variable.value, np.float64)
+    size = np.linalg.norm(value)
+    return np.linalg.norm(value * units) / size if size > 0 else 1.0
 
 
 def _half_square(value):

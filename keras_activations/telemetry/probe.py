@@ -32,9 +32,10 @@ class Probe:
         every: training steps between two samples of the distributions.
         selected: callable `layer -> bool`: is its distribution sampled?
         guard: None, or what may hold back updates: an object with
-            `apply(optimizer, apply, gradients, variables, squares, loss)`, which gives
+            `apply(optimizer, apply, gradients, variables, norms, loss)`, which gives
             whether the update is dropped and the squared norm of its gradients,
-            `before_step()` and `after_step(dropped)`, called in the graph. If its
+            `before_step()` and `after_step(dropped)`, called in the graph, and with
+            `loss_factor` and `units_of(variable)`, see `UpdateGuard`. If its
             `outside` is true, its `around(step)` is called with a step that gives a
             verdict as well; see `monitored`.
     """
@@ -205,6 +206,7 @@ class Probe:
             slots=SLOTS if by_hand else min(-(-execution // self.every), SLOTS),
             dtype="float64" if wide else "float32",
             replicas=self.replicas,
+            **({} if self._guard is None else {"units_of": self._guard.units_of}),
         )
 
     def _count_faults(self, record, bank, layers):

@@ -16,6 +16,7 @@ class Reading:
         layout: what was noted.
         ranges: histogram ranges, shape `(sampled layers, 2)`.
         weights: L2 norms of the weights, shape `(weights,)`.
+        units: see `WeightStats.unit`, shape `(weights,)`.
         flags: first bad step since the last reset (0 for none), updates dropped,
             samples taken.
         faults: shape `(2, sources, 2)`: NaN and infinite entries of every source,
@@ -35,6 +36,7 @@ class Reading:
     layout: Layout
     ranges: np.ndarray
     weights: np.ndarray
+    units: np.ndarray
     flags: np.ndarray
     faults: np.ndarray
     sums: np.ndarray

@@ -190,10 +190,11 @@ def _distribution(entry, moments, alive, extremes, histogram):
 
 def _weights(reading, totals):
     found: dict[str, list[WeightStats]] = {}
-    for entry, square, norm, (update, before) in zip(
+    for entry, square, norm, unit, (update, before) in zip(
         reading.layout.weights,
         reading.squares,
         reading.weights,
+        reading.units,
         reading.updates.T,
         strict=True,
     ):
@@ -207,6 +208,7 @@ def _weights(reading, totals):
                 weight_norm=float(norm) if reading.samples else None,
                 update_ratio=math.sqrt(update / before) if before > 0 else None,
                 shape=entry.shape,
+                unit=float(unit),
             )
         )
     return found

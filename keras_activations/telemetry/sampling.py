@@ -9,6 +9,7 @@ returns tensors and compiles under XLA.
 import functools
 import math
 
+import numpy as np
 import tensorflow as tf
 
 SHIFT = (
@@ -182,7 +183,7 @@ def called_whole(function, signature):
     return traced
 
 
-def sampled_weights(variables, wanted):
+def sampled_weights(variables, wanted, units_of=None):
     """Entries spread over each variable, as one float64 vector.
 
     The same ones each time: they are compared before and after an update.
@@ -190,11 +191,17 @@ def sampled_weights(variables, wanted):
     Args:
         variables: list of `keras.Variable`.
         wanted: int, about how many of each; all of a small one.
+        units_of: callable `variable -> array or None`, what entries are multiplied by.
     """
     entries = []
     for variable in variables:
-        flat = tf.reshape(tf.convert_to_tensor(variable.value), [-1])
-        entries.append(flat[:: _stride(variable.shape, wanted)])
+        stride = _stride(variable.shape, wanted)
+        flat = tf.reshape(tf.convert_to_tensor(variable.value), [-1])[::stride]
+        units = units_of(variable) if units_of is not None else None
+        if units is not None:
+            units = np.broadcast_to(units, variable.shape).ravel()[::stride]
+            flat *= tf.constant(units, flat.dtype)
+        entries.append(flat)
     if len({entry.dtype for entry in entries}) > 1:
         entries = [tf.cast(entry, tf.float64) for entry in entries]
     return tf.cast(tf.concat(entries, axis=0), tf.float64)

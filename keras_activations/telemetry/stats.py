@@ -69,6 +69,9 @@ class WeightStats:
         update_ratio: L2 norm of the last sampled update over that of the
             weight before it, from about 2048 entries spread over the weight.
         shape: the variable's shape.
+        unit: the norm of what is learnt of it in units of its own: 1 unless `"rescue"`
+            makes updates as though data were standardised. Then `update_ratio` is that
+            of what is learnt.
     """
 
     path: str
@@ -78,6 +81,7 @@ class WeightStats:
     weight_norm: float | None = None
     update_ratio: float | None = None
     shape: tuple[int, ...] = ()
+    unit: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)

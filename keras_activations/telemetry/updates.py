@@ -65,11 +65,12 @@ class Updates:
         # Only in steps that are sampled; XLA wants both branches of one shape. Zeros
         # say that there was no update to look at.
         entries = self.weight_entries
+        units_of = None if self._guard is None else self._guard.units_of
         size = sum(sampling.sampled_weight_sizes(variables, entries))
         record.weights_before.append(
             tf.cond(
                 record.sampling & optimizers.updates_now(optimizer),
-                lambda: sampling.sampled_weights(variables, entries),
+                lambda: sampling.sampled_weights(variables, entries, units_of),
                 lambda: tf.zeros([size], tf.float64),
             )
         )
@@ -78,10 +79,15 @@ class Updates:
         if not optimizer.built:  # not inside the condition that may skip it
             with keras.name_scope(optimizer.name, caller=optimizer):
                 optimizer.build(variables)
-        squares = record.norms[-sum(g is not None for g in gradients) :]
+        given = sum(g is not None for g in gradients)
+        norms = record.norms[-given:]
         dropped, squared_norm = self._guard.apply(
-            optimizer, apply, gradients, variables, squares, record.loss
+            optimizer, apply, gradients, variables, norms, record.loss
         )
+        # Rules are to judge what is learnt.
+        factor = self._guard.loss_factor
+        if factor != 1:
+            record.norms[-given:] = [norm * factor**2 for norm in norms]
         record.dropped.append(dropped)
         record.update_norms.append(squared_norm)
         return optimizer.iterations

@@ -8,6 +8,7 @@ from keras_activations.actions import medicines
 from keras_activations.health.finding import CAUSES, RULES, Finding
 
 SHRINK = medicines.SHRINK_AND_STANDARDISE
+TARGETS = medicines.RESTART_WITH_TARGETS
 
 
 def plain():
@@ -44,7 +45,9 @@ def chosen(rule, cause="unknown", hidden=plain):
         ("nonfinite", "unknown", recurrent, SHRINK),
         ("exploding_gradient", "unknown", recurrent, SHRINK),
         ("exploding_gradient", "learning_rate", plain, medicines.RESTORE),
-        ("exploding_gradient", "unscaled_targets", plain, medicines.RESTORE_AND_CLIP),
+        ("exploding_gradient", "unscaled_targets", plain, TARGETS),
+        ("dead_units", "unscaled_targets", plain, TARGETS),
+        ("nonfinite", "unscaled_targets", plain, TARGETS),
         ("exploding_gradient", "large_weights", plain, medicines.RESTART),
     ],
 )

@@ -1,5 +1,6 @@
 """Saturation, judged in made-up windows."""
 
+import numpy as np
 import pytest
 
 from keras_activations.health import rules
@@ -91,6 +92,32 @@ def test_a_layer_that_grows_less_saturated_is_waited_for(shares, found):
 
 
 # Outputs of the model
+
+
+@pytest.mark.parametrize(
+    ("top", "zeros", "found"),
+    [
+        (0.45, 0.5, True),
+        (0.3, 0.65, True),
+        (0.2, 0.75, False),  # sparse, and a few at the top
+        (0.4, 0.45, False),  # enough are left in between
+    ],
+)
+def test_outputs_at_the_floor_count_where_nearly_all_others_are_at_the_top(
+    top, zeros, found
+):
+    facts = {"activation": "relu6", "zero_fraction": zeros}
+    layer = saturated("a", top, **facts, units=2, dead=np.zeros(2, bool))
+    _, findings = run(rules.Saturation(), [[layer]] * 3)
+    assert bool(findings) == found
+    if found:
+        assert findings[0].value == pytest.approx(top + zeros)
+        assert_one_sentence(findings[0], "saturated or at the floor", "relu6")
+
+
+def test_without_a_floor_zeros_are_no_saturation():
+    layer = saturated("a", 0.45, zero_fraction=0.5)
+    assert run(rules.Saturation(), [[layer]] * 3) == ([[], [], []], [])
 
 
 def found_at_output(targets, limits=(-1.0, 1.0), outputs=1):

@@ -69,6 +69,7 @@ def reading_of(region, limits, counts):
         layout=layout,
         ranges=np.array([limits], float),
         weights=np.zeros(0),
+        units=np.zeros(0),
         flags=np.array([0.0, 0.0, 1.0]),
         faults=np.zeros((2, len(layout.sources), 2)),
         sums=np.concatenate([np.zeros(len(MOMENTS)), counts])[None],

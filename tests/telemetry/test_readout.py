@@ -140,6 +140,7 @@ def test_weights_and_their_owners():
         flags=np.array([0.0, 0.0, 2.0]),
         squares=np.array([9.0, -math.inf, 0.25]),
         weights=np.array([5.0, 0.0, 3.0]),
+        units=np.array([1.0, 0.5, 1.0]),
         updates=np.array([[0.5, 0.0, 2.0], [50.0, 0.0, 8.0]]),
     )
     totals = no_totals(layout) | {("gradient", "dense/bias"): np.array([1, 2])}
@@ -148,7 +149,7 @@ def test_weights_and_their_owners():
 
     kernel, bias = stats["dense"].weights
     assert kernel == WeightStats("dense/kernel", 3.0, 0, 0, 5.0, pytest.approx(0.1))
-    assert bias == WeightStats("dense/bias", None, 1, 2, 0.0, None)
+    assert bias == WeightStats("dense/bias", None, 1, 2, 0.0, None, unit=0.5)
     assert stats["dense"].gradient_norm == 3.0
     assert stats["dense"].weight_norm == 5.0
     assert list(stats) == ["dense", "outer"]  # the owner that put out nothing is last

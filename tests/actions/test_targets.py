@@ -1,0 +1,115 @@
+"""Updates made as though the targets had mean 0 and deviation 1."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import keras_activations as ka
+from keras_activations.actions.preconditioning import Preconditioner
+from keras_activations.actions.targets import OtherTargets, standardised_targets
+from keras_activations.health.finding import RULES
+
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=(64, 5)).astype("f4")
+SCALED = np.stack([np.sin(X[:, 0]), X[:, 1] * X[:, 2]], axis=1).astype("f4")
+SCALED = (SCALED - SCALED.mean(axis=0)) / SCALED.std()
+SCALED /= SCALED.std(axis=0).max()
+DEVIATION, MEAN = 300.0, np.array([2000.0, -50.0], "f4")
+RAW = SCALED * DEVIATION + MEAN
+
+
+def built(loss="mse", head=None):
+    keras.utils.set_random_seed(4)
+    head = head or layers.Dense(2)
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(8, "tanh"), head])
+    model.compile("sgd", loss)
+    return model
+
+
+def step(model, optimizer, loss, y, preconditioner=None):
+    with tf.GradientTape() as tape:
+        value = tf.reduce_mean(loss(y, model(X, training=True)))
+    variables = model.trainable_variables
+    gradients = tape.gradient(value, variables)
+    if preconditioner is None:
+        optimizer.apply(gradients, variables)
+        return
+    gradients = preconditioner.gradients(gradients, variables)
+    preconditioner.around(
+        lambda: optimizer.apply(gradients, variables), gradients, variables
+    )
+
+
+@pytest.mark.parametrize("inputs_as_well", [False, True])
+@pytest.mark.parametrize("loss", ["mse", "mae"])
+@pytest.mark.parametrize("kind", [keras.optimizers.SGD, keras.optimizers.Adam])
+def test_learns_as_of_scaled_targets(kind, loss, inputs_as_well):
+    twin, model = built(loss), built(loss)
+    head = model.layers[-1]
+    head.kernel.assign(head.kernel * DEVIATION)
+    head.bias.assign(MEAN)
+    optimizers = [kind(0.05), kind(0.05)]
+    parts = [Preconditioner(), Preconditioner()]
+    for part, each, optimizer in zip(parts, (twin, model), optimizers, strict=True):
+        optimizer.build(each.trainable_variables)
+        if inputs_as_well:
+            part.add(each, X, optimizer)
+    parts[1].targets = standardised_targets(model, X, RAW)
+    assert parts[1].targets.deviation == pytest.approx(DEVIATION, rel=1e-3)
+
+    for _ in range(10):
+        step(twin, optimizers[0], keras.losses.get(loss), SCALED, parts[0])
+        step(model, optimizers[1], keras.losses.get(loss), RAW, parts[1])
+
+    expected = twin(X) * DEVIATION + MEAN
+    np.testing.assert_allclose(model(X), expected, rtol=1e-2, atol=1e-2 * DEVIATION)
+    units = parts[0].units_of(twin.layers[-1].kernel), parts[1].units_of(head.kernel)
+    expected = 1.0 if units[0] is None else units[0]
+    np.testing.assert_allclose(units[1] * DEVIATION, expected, rtol=0.2)
+
+
+def test_learning_begins_where_it_would_of_scaled_targets():
+    model = built()
+    targets, before = standardised_targets(model, X, RAW), np.std(model(X))
+    for _ in range(2):  # what has the targets' size is only moved
+        targets.begin(lambda: model(X))
+        outputs = np.asarray(model(X))
+        np.testing.assert_allclose(outputs.mean(axis=0), RAW.mean(axis=0), rtol=1e-3)
+        spread = np.std(outputs - outputs.mean(axis=0))
+        assert 0.5 < spread / (before * DEVIATION) < 1.5
+
+
+@pytest.mark.parametrize(
+    ("model", "y"),
+    [
+        (lambda: built("huber"), RAW),
+        (lambda: built(lambda y, p: keras.ops.mean(p - y)), RAW),
+        (lambda: built(head=layers.Dense(2, "relu")), RAW),
+        (lambda: built(head=layers.Dense(2, use_bias=False)), RAW),
+        (lambda: built(head=layers.Dense(2, kernel_regularizer="l2")), RAW),
+        (lambda: built(head=layers.Dense(2, kernel_constraint="max_norm")), RAW),
+        (built, np.full_like(RAW, 7.0)),
+        (built, np.full_like(RAW, np.nan)),
+        (built, None),
+    ],
+)
+def test_refused(model, y):
+    with pytest.raises(OtherTargets):
+        standardised_targets(model(), X, y)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_rescue(jit):
+    actions = {f"on_{rule}": "rescue" for rule in RULES}
+    monitor = ka.ActivationMonitor(every=5, verbose=0, **actions)
+    errors = []
+    for y, callbacks in ((SCALED, []), (RAW, [monitor])):
+        model = built()
+        model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=jit)
+        model.fit(X, y, batch_size=16, epochs=40, verbose=0, callbacks=callbacks)
+        errors.append(np.square(model(X) - y).mean() / y.var(axis=0).mean())
+    (done,) = [f for f in monitor.findings if "rescue, try" in f.message]
+    assert "as though the targets had mean 0 and deviation 1" in done.message
+    assert errors[1] < 1.3 * errors[0]
