@@ -105,6 +105,12 @@ def test_a_learning_rate_that_is_too_high(tmp_path):
     assert any("rescue, try 1" in text for text in texts)
 
 
+def test_a_rate_hundreds_of_times_too_high():
+    monitor = treating("rescue")
+    model = compiled(ill.healthy, keras.optimizers.Adam(1.0))
+    assert fit(model, monitor)["accuracy"][-1] > 0.85  # untreated 0.1
+
+
 def test_a_callback_does_not_raise_the_rate_again():
     monitor = treating("rescue")
     model = compiled(ill.healthy, keras.optimizers.SGD(50.0))

@@ -61,9 +61,9 @@ class UpdateGuard:
         self._held = None
 
     @property
-    def loss_factor(self):
-        """What the loss is taken to be multiplied by."""
-        return self.preconditioner.loss_factor
+    def learns_otherwise(self):
+        """Whether updates are made in other terms than those of the variables."""
+        return self.preconditioner.active
 
     def units_of(self, variable):
         """See `Preconditioner.units_of`."""
@@ -92,8 +92,8 @@ class UpdateGuard:
             loss: the loss, a scalar, or None.
 
         Returns:
-            boolean scalar: is the update dropped? And the squared global norm that it
-            has, as the guard takes it.
+            boolean scalar: is the update dropped? And the squared norms of what is
+            learnt of these gradients.
         """
         # LossScaleOptimizer drops updates that are not finite itself, and must see
         # them: they are how it finds its scale.
@@ -105,8 +105,7 @@ class UpdateGuard:
             # Finite or not: an entry that is not makes its own sum not finite.
             gradients = self.preconditioner.gradients(gradients, variables)
             norms = squares(gradients, loss_scale(optimizer))
-        squared = tf.add_n(norms)
-        norm = tf.sqrt(squared)
+        norm = tf.sqrt(tf.add_n(norms))
         if self.raised:
             gradients = _raised(gradients, variables, norms, self.raised)
         sound = tf.math.is_finite(norm)
@@ -128,11 +127,11 @@ class UpdateGuard:
 
         if self.outside:
             update()
-            return bad, squared
+            return bad, norms
         withheld = explodes if scales else bad
         _when(~withheld, update)
         self._note(bad, norm)
-        return bad, squared
+        return bad, norms
 
     def around(self, step):
         """A step that is put back if its update is to be dropped.

@@ -8,14 +8,16 @@ import keras
 
 from keras_activations.actions import learning_rate
 from keras_activations.actions.patient import Untreatable
-from keras_activations.actions.recurrent import cell_gates, shrink_recurrent_kernel
-from keras_activations.actions.rescaling import GROWING, rescale
+from keras_activations.actions.recurrent import shrink_recurrent_kernel
+from keras_activations.actions.rescaling import rescale
 from keras_activations.actions.slots import forget
 from keras_activations.actions.targets import OtherTargets
-from keras_activations.activations.regions import activation_of
-from keras_activations.health import suspects, weights
-from keras_activations.telemetry.stats import WeightStats
-from keras_activations.telemetry.taps import all_layers
+from keras_activations.actions.traits import (
+    grows_without_end,
+    recurrent_layers,
+    too_large,
+)
+from keras_activations.health import suspects
 
 BACK_OFF = 0.1
 # Size of an update that a rate is lowered to at least, where the rate was the cause.
@@ -121,10 +123,11 @@ def _restore_older(patient, finding, batch):
 
 
 def _back_off(patient, cause):
-    factor = BACK_OFF
+    factor, stride = BACK_OFF, patient.stride or 0.0
     # How far an update goes is in proportion to the rate, whatever the optimizer.
-    while cause == "learning_rate" and LEAST < patient.stride * factor < math.inf:
+    while cause == "learning_rate" and LEAST < stride * factor < math.inf:
         factor *= BACK_OFF
+    patient.stride = stride * factor
     if learning_rate.schedule_of(patient.optimizer) is not None:
         patient.retrace()
         patient.guard.rate_factor *= factor
@@ -197,42 +200,11 @@ def _shrink_and_standardise(patient, finding, batch):
     return _listed([text, *_standardised(patient, batch)])
 
 
-def recurrent_layers(model):
-    """Trainable recurrent layers whose kernels are known."""
-    return [
-        layer
-        for layer in all_layers(model)
-        if cell_gates(layer) is not None and layer.trainable
-    ]
-
-
-def too_large(model):
-    """Paths of the layers with a kernel far larger than initialisers make it."""
-    return [
-        layer.path
-        for layer in all_layers(model)
-        if any(_excess(v) > suspects.LARGE_WEIGHTS for v in layer.trainable_variables)
-    ]
-
-
-def _excess(variable):
-    norm = float(keras.ops.norm(keras.ops.cast(variable, "float32")))
-    stats = WeightStats(variable.path, weight_norm=norm, shape=tuple(variable.shape))
-    return (weights.is_kernel(stats) and weights.excess(stats)) or 0.0
-
-
-def grows_without_end(model):
-    """Whether it has an activation whose slope grows without end."""
-    return any(activation_of(layer) in GROWING for layer in all_layers(model))
-
-
 def _names(paths):
     more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
     return ", ".join(paths[:4]) + more
 
 
-# Causes of dead units that are not in the weights of the layer itself.
-_WORN_AWAY = ("unknown", "small_weights")
 RESCALE = Medicine("rescaling", _rescale, needs_batch=True)
 RESCALE_AND_SLOW = Medicine("rescaling", _rescale_and_slow, needs_batch=True)
 RESTART = Medicine("rescaling", _restart, needs_batch=True)
@@ -248,41 +220,3 @@ SHRINK_RECURRENT = Medicine("scaling the recurrent kernel", _shrink_recurrent)
 SHRINK_AND_STANDARDISE = Medicine(
     "scaling the recurrent kernel", _shrink_and_standardise, needs_batch=True
 )
-
-
-def for_finding(finding, model, slowed=False):
-    """The medicines against what was found, to be tried one after the other.
-
-    Args:
-        finding: a `Finding`.
-        model: the `keras.Model`.
-        slowed: bool, the learning rate was too high once in this run.
-    """
-    if finding.cause == "unscaled_targets" and finding.rule != "saturation":
-        return [RESTART_WITH_TARGETS, RESTORE_AND_CLIP, RESTORE]
-    if finding.rule in ("saturation", "dead_units", "vanishing_gradient"):
-        if finding.cause == "learning_rate":
-            return [RESTORE_OLDER, RESTORE_OLDER, RESCALE]
-        if slowed:  # not by enough
-            return [RESCALE_AND_SLOW, RESCALE_AND_SLOW, RESTORE]
-        if finding.cause == "unscaled_inputs":
-            return [RESTART, RESTORE, RESTORE_AND_CLIP]
-        if finding.rule == "vanishing_gradient":
-            return [RESTART, RESCALE, RESTORE]
-        if finding.rule == "dead_units" and finding.cause in _WORN_AWAY:
-            return [RESTART_ALIVE, RESCALE, RESTORE]
-        return [RESCALE, RESCALE, RESTORE]
-    if finding.cause == "bad_gradient":
-        return [ZERO]
-    if finding.cause == "bad_data":
-        return []
-    if recurrent_layers(model):
-        return [SHRINK_AND_STANDARDISE, SHRINK_RECURRENT, RESTORE]
-    if grows_without_end(model) and finding.cause != "learning_rate":
-        return [RESTART, RESTORE, RESTORE_OLDER]
-    if finding.rule == "exploding_gradient":
-        if finding.cause == "unscaled_inputs":
-            return [RESTART, RESTORE_AND_CLIP, RESTORE]
-        if finding.cause == "large_weights":
-            return [RESTART, RESTORE, RESTORE_OLDER]
-    return [RESTORE, RESTORE_OLDER, RESTORE_OLDER]

@@ -40,7 +40,8 @@ class Patient:
         trace_anew: callable that has the step traced anew before it next runs; None
             in a loop by hand, where the user has traced it.
         greatest_rate: the learning rate that was too high was lowered to this.
-        stride: see `weights.longest_stride`, the greatest of the last window.
+        stride: see `weights.longest_stride`, the greatest of the first window at the
+            rate of now, or None. Later ones are those of weights that came apart.
     """
 
     model: keras.Model
@@ -50,7 +51,7 @@ class Patient:
     snapshots: Snapshots
     trace_anew: Callable | None = None
     greatest_rate: float = math.inf
-    stride: float = 0.0
+    stride: float | None = None
 
     def keep_rate(self):
         """Keeps a lowered learning rate low: a callback may set it before each step."""
@@ -111,7 +112,7 @@ class Patient:
         self.guard.preconditioner.targets = targets
         self.guard.preconditioner.forget_slots(self.optimizer)
         self.guard.norms.learn_anew()
-        self.trace_anew()
+        self.retrace()
 
     def clip_gradients(self, at_most=math.inf):
         """Clips gradients to their usual norm from now on, and `at_most` to that.

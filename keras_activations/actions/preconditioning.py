@@ -43,11 +43,6 @@ class Preconditioner:
         """Whether anything is standardised."""
         return bool(self.layers) or self.targets is not None
 
-    @property
-    def loss_factor(self):
-        """What the loss is multiplied by for the scaled targets."""
-        return 1.0 if self.targets is None else self.targets.loss_factor
-
     def units_of(self, variable):
         """What the entries of a kernel are multiplied by to give what is learnt.
 
@@ -79,8 +74,10 @@ class Preconditioner:
 
     def forget_slots(self, optimizer):
         """After slots were put back that may be those of other inputs."""
-        treated = [*self.layers.values(), *([self.targets] if self.targets else [])]
-        forget(optimizer, [v for s in treated for v in (s.kernel, s.bias)])
+        variables = [v for s in self.layers.values() for v in (s.kernel, s.bias)]
+        if self.targets is not None:
+            variables += [self.targets.kernel, self.targets.bias]
+        forget(optimizer, variables)
 
     # In the graph
 

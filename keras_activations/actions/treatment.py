@@ -4,10 +4,11 @@ import contextlib
 import dataclasses
 import math
 
-from keras_activations.actions import medicines
+from keras_activations.actions import prescriptions
 from keras_activations.actions.bounds import Bounds
 from keras_activations.actions.clipping import clip
 from keras_activations.actions.guards import guard_for
+from keras_activations.actions.medicines import Medicine
 from keras_activations.actions.patient import Batch, Patient, Untreatable
 from keras_activations.actions.snapshots import Snapshots, looks_healthy
 from keras_activations.health.finding import Finding
@@ -65,7 +66,7 @@ class Treatment:
         self._rescues = self.guard is not None and "rescue" in actions.values()
         self._loss_scaling = hasattr(optimizer, "inner_optimizer")
         self._cases: dict[str, Case] = {}
-        self._due: list[tuple[Case, medicines.Medicine]] = []
+        self._due: list[tuple[Case, Medicine]] = []
         self._bad_steps: list[int] = []
         self._batch: Batch | None = None
         self.on_changed = lambda: None
@@ -79,6 +80,7 @@ class Treatment:
         """
         self._patient.trace_anew = trace_anew
         self._patient.greatest_rate = math.inf
+        self._patient.stride = None
         self._cases, self._due, self._bad_steps = {}, [], []
         if self._rescues:
             self._patient.snapshots.take(step)
@@ -118,7 +120,7 @@ class Treatment:
             return self._not_in_training(judgement.findings)
         self._batch = None if inputs is None else Batch(inputs)
         self._patient.keep_rate()
-        if judgement.window is not None:
+        if judgement.window is not None and self._patient.stride is None:
             layers = judgement.window.layers.values()
             self._patient.stride = max(map(longest_stride, layers), default=0.0)
         if judgement.dropped:
@@ -157,7 +159,9 @@ class Treatment:
         case.finding = finding
         if not case.tried:  # afterwards the cause is what the treatment has left
             slowed = self._patient.greatest_rate < math.inf
-            case.ladder = medicines.for_finding(finding, self._patient.model, slowed)
+            case.ladder = prescriptions.for_finding(
+                finding, self._patient.model, slowed
+            )
         if finding.rule == "nonfinite" and not self._loss_scaling:
             return []  # its update was dropped: `_followed` sees whether that was enough
         return self._next(case, step)

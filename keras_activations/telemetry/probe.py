@@ -33,9 +33,9 @@ class Probe:
         selected: callable `layer -> bool`: is its distribution sampled?
         guard: None, or what may hold back updates: an object with
             `apply(optimizer, apply, gradients, variables, norms, loss)`, which gives
-            whether the update is dropped and the squared norm of its gradients,
+            whether the update is dropped and squared norms of what is learnt,
             `before_step()` and `after_step(dropped)`, called in the graph, and with
-            `loss_factor` and `units_of(variable)`, see `UpdateGuard`. If its
+            `learns_otherwise` and `units_of(variable)`, see `UpdateGuard`. If its
             `outside` is true, its `around(step)` is called with a step that gives a
             verdict as well; see `monitored`.
     """

@@ -20,7 +20,7 @@ class StepRecord:
         norms: the same with the scale of the loss taken out.
         weights_before: vectors of sampled weights before an update.
         dropped: booleans, one an optimizer: was its update held back?
-        update_norms: squared norms of those updates' gradients, as the guard takes them.
+        update_norms: squared norms of what those updates learn of.
         loss: the loss before scaling, or None.
         batch: floating tensors of inputs, targets and sample weights: three lists.
     """

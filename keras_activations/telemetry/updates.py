@@ -81,15 +81,13 @@ class Updates:
                 optimizer.build(variables)
         given = sum(g is not None for g in gradients)
         norms = record.norms[-given:]
-        dropped, squared_norm = self._guard.apply(
+        dropped, learnt = self._guard.apply(
             optimizer, apply, gradients, variables, norms, record.loss
         )
-        # Rules are to judge what is learnt.
-        factor = self._guard.loss_factor
-        if factor != 1:
-            record.norms[-given:] = [norm * factor**2 for norm in norms]
+        if self._guard.learns_otherwise:  # rules are to judge what is learnt
+            record.norms[-given:] = learnt
         record.dropped.append(dropped)
-        record.update_norms.append(squared_norm)
+        record.update_norms.append(tf.add_n(learnt))
         return optimizer.iterations
 
 

@@ -1,10 +1,14 @@
 """Which medicine is chosen, by what was found and its cause."""
 
+import math
+
 import keras
 import pytest
 from keras import layers
 
-from keras_activations.actions import medicines
+from keras_activations.actions import medicines, prescriptions
+from keras_activations.actions.patient import Patient
+from keras_activations.actions.traits import too_large
 from keras_activations.health.finding import CAUSES, RULES, Finding
 
 SHRINK = medicines.SHRINK_AND_STANDARDISE
@@ -26,7 +30,7 @@ def exponential():
 def chosen(rule, cause="unknown", hidden=plain):
     model = keras.Sequential([keras.Input((3,)), *hidden(), layers.Dense(1)])
     finding = Finding(7, 0, "dense", rule, 1.0, 0.0, "rescue", "Ill.", cause)
-    return medicines.for_finding(finding, model)
+    return prescriptions.for_finding(finding, model)
 
 
 @pytest.mark.parametrize(
@@ -63,3 +67,45 @@ def test_there_is_one_for_every_rule_and_cause(rule, cause):
 
 def test_of_bad_data_only_the_updates_are_dropped():
     assert chosen("nonfinite", "bad_data") == []
+
+
+@pytest.mark.parametrize("cause", ["unknown", "large_weights"])
+@pytest.mark.parametrize("rule", ["saturation", "dead_units"])
+def test_a_rate_that_was_lowered_may_still_be_too_high(rule, cause):
+    model = keras.Sequential([keras.Input((3,)), *plain(), layers.Dense(1)])
+    finding = Finding(7, 0, "dense", rule, 1.0, 0.0, "rescue", "Ill.", cause)
+    first, *_ = prescriptions.for_finding(finding, model, slowed=True)
+    assert first is medicines.RESCALE_AND_SLOW
+
+
+def test_layers_with_kernels_far_too_large():
+    def wide(units, **options):
+        return layers.Dense(units, kernel_initializer=large, **options)
+
+    large = keras.initializers.RandomNormal(stddev=2.0, seed=1)
+    hidden = [
+        layers.Dense(9, "tanh"),
+        wide(9),
+        layers.LSTM(4),
+        wide(3, trainable=False),
+    ]
+    model = keras.Sequential([keras.Input((4, 7)), *hidden, layers.Dense(1)])
+    assert too_large(model) == [hidden[1].path]
+
+
+@pytest.mark.parametrize(
+    ("stride", "cause", "rate"),
+    [
+        (15.0, "learning_rate", 1e-2),
+        (1.5, "learning_rate", 0.1),
+        (None, "learning_rate", 0.1),
+        (math.inf, "learning_rate", 0.1),
+        (15.0, "unknown", 0.1),
+    ],
+)
+def test_a_rate_is_lowered_until_its_updates_are_small(stride, cause, rate):
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+    optimizer = keras.optimizers.SGD(1.0)
+    patient = Patient(model, optimizer, None, None, None, stride=stride)
+    medicines._back_off(patient, cause)
+    assert float(optimizer.learning_rate) == pytest.approx(rate)

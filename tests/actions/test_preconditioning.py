@@ -171,3 +171,14 @@ def test_data_comes_in_any_units_and_units_that_hardly_vary_may_yet():
     )
     np.testing.assert_allclose(of_data, [1.0, 1.0, 1e-2], rtol=1e-3)
     np.testing.assert_allclose(of_units, 1.0, rtol=1e-3)
+
+
+def test_a_pixel_that_is_mostly_one_value_says_little_of_itself():
+    x = np.random.default_rng(5).normal(0.5, 0.3, (64, 3)).astype("f4")
+    x[:, 2] = 0.0
+    x[:2, 2] = 0.01  # in other batches it may be 1
+    model = built([layers.Dense(4)], x)
+    preconditioner, _ = preconditioned(model, x)
+    deviation = preconditioner.layers[id(model.layers[0].kernel)].deviation[:, 0]
+    np.testing.assert_allclose(deviation[:2], x[:, :2].std(axis=0), rtol=1e-3)
+    assert deviation[2] == deviation.max()

@@ -297,3 +297,26 @@ def test_the_slots_of_changed_weights_start_anew():
     slots = {v.path: np.abs(v.numpy()).max() for v in model.optimizer.variables[2:]}
     for path, size in slots.items():
         assert (size == 0) == ("hidden" in path), path
+
+
+def test_layers_without_an_activation_if_asked_for():
+    def built():
+        keras.utils.set_random_seed(1)
+        hidden = [layers.Dense(8, kernel_initializer=WIDE) for _ in range(3)]
+        return keras.Sequential([keras.Input((5,)), *hidden, layers.Dense(2)])
+
+    x = np.random.default_rng(0).normal(size=(ROWS, 5)).astype("float32")
+    model = built()
+    assert rescale(model, None, x).paths == []
+    paths = [layer.path for layer in model.layers[:3]]
+    assert rescale(model, None, x, paths).paths == paths
+    outputs = keras.Model(
+        model.inputs[0], [layer.output for layer in model.layers[:3]]
+    )(x)
+    for output in outputs:
+        np.testing.assert_allclose(np.mean(output, axis=0), 0.0, atol=1e-3)
+        np.testing.assert_allclose(np.std(output, axis=0), 1.0, atol=1e-2)
+    frozen = built()
+    frozen.layers[0].trainable = False
+    paths = [layer.path for layer in frozen.layers[:3]]
+    assert rescale(frozen, None, x, paths).paths == paths[1:]

@@ -167,6 +167,19 @@ def test_a_reset_within_a_window_keeps_the_gradients():
         assert not getattr(reading, name).any(), name
 
 
+def test_what_is_learnt_may_be_of_another_size():
+    kernel, bias = weights()
+    bank = Bank(
+        LAYOUT,
+        variables=[kernel, bias],
+        dtype="float64",
+        units_of=lambda v: np.array([[0.0, 2.0]]) if v is kernel else None,
+    )
+    reading = bank.read()
+    assert reading.weights.tolist() == [5, 2]
+    assert reading.units.tolist() == [8 / 5, 1]
+
+
 # Replicas
 
 

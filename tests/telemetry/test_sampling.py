@@ -254,6 +254,18 @@ def test_weights_side_by_side_in_float64():
     assert sampling.sampled_weight_sizes(variables, 100) == [6, 4, 1]
 
 
+def test_weights_in_units_of_what_is_learnt():
+    kernel, bias = (keras.Variable(np.ones(shape, "f4")) for shape in [(50, 60), (60,)])
+    rows = np.arange(50.0)[:, None]
+    plain = sampling.sampled_weights([kernel, bias], 200)
+    units = {id(kernel): rows}
+    found = sampling.sampled_weights([kernel, bias], 200, lambda v: units.get(id(v)))
+    assert found.shape == plain.shape
+    # Each row is as often among the entries as any other.
+    assert abs(np.mean(found[:-60]) - rows.mean()) < 1
+    np.testing.assert_array_equal(found[-60:], 1)
+
+
 # XLA
 
 

@@ -1,0 +1,47 @@
+"""Prescriptions: which medicines are tried against what was found, in which order."""
+
+from keras_activations.actions import medicines as m
+from keras_activations.actions.traits import grows_without_end, recurrent_layers
+
+# Causes of dead units that are not in the weights of the layer itself.
+_WORN_AWAY = ("unknown", "small_weights")
+# Causes that a learning rate still too high may look like.
+_OF_A_RATE = ("unknown", "large_weights")
+
+
+def for_finding(finding, model, slowed=False):
+    """The medicines against what was found, to be tried one after the other.
+
+    Args:
+        finding: a `Finding`.
+        model: the `keras.Model`.
+        slowed: bool, the learning rate was too high once in this run.
+    """
+    if finding.cause == "unscaled_targets" and finding.rule != "saturation":
+        return [m.RESTART_WITH_TARGETS, m.RESTORE_AND_CLIP, m.RESTORE]
+    if finding.rule in ("saturation", "dead_units", "vanishing_gradient"):
+        if finding.cause == "learning_rate":
+            return [m.RESTORE_OLDER, m.RESTORE_OLDER, m.RESCALE]
+        if finding.cause == "unscaled_inputs":
+            return [m.RESTART, m.RESTORE, m.RESTORE_AND_CLIP]
+        if finding.rule == "vanishing_gradient":
+            return [m.RESTART, m.RESCALE, m.RESTORE]
+        if slowed and finding.cause in _OF_A_RATE:  # it was not by enough
+            return [m.RESCALE_AND_SLOW, m.RESCALE_AND_SLOW, m.RESTORE]
+        if finding.rule == "dead_units" and finding.cause in _WORN_AWAY:
+            return [m.RESTART_ALIVE, m.RESCALE, m.RESTORE]
+        return [m.RESCALE, m.RESCALE, m.RESTORE]
+    if finding.cause == "bad_gradient":
+        return [m.ZERO]
+    if finding.cause == "bad_data":
+        return []
+    if recurrent_layers(model):
+        return [m.SHRINK_AND_STANDARDISE, m.SHRINK_RECURRENT, m.RESTORE]
+    if grows_without_end(model) and finding.cause != "learning_rate":
+        return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
+    if finding.rule == "exploding_gradient":
+        if finding.cause == "unscaled_inputs":
+            return [m.RESTART, m.RESTORE_AND_CLIP, m.RESTORE]
+        if finding.cause == "large_weights":
+            return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
+    return [m.RESTORE, m.RESTORE_OLDER, m.RESTORE_OLDER]
