@@ -119,7 +119,9 @@ def skill(model, data):
         return 0.0
     if data.classes is None:
         error = np.mean(np.square(output - data.y_val))
-        variance = np.mean(np.square(data.y_val - data.y.mean(axis=0)))
+        # Of a program with a bad target, the other targets' mean.
+        mean = data.y[np.isfinite(data.y).all(axis=-1)].mean(axis=0)
+        variance = np.mean(np.square(data.y_val - mean))
         return float(max(0.0, 1 - error / variance))
     if output.shape[-1] == 1:
         return float(np.mean((output[:, 0] > 0.5) == data.y_val))

@@ -1,8 +1,10 @@
 """A few programs of the ward, trained: what is found where, and nothing where nothing is."""
 
+import numpy as np
 import pytest
 
-from benchmarks.faults import scoring
+from benchmarks.faults import running, scoring
+from benchmarks.faults.data import Split
 from benchmarks.faults.registry import PROGRAMS
 from benchmarks.faults.running import run
 
@@ -54,3 +56,14 @@ def test_neither_the_monitor_nor_peers_change_the_training(ran):
     watched, plain = ran[PLAIN, 0, "warn"], ran[PLAIN, 0, "none"]
     assert watched.weights == plain.weights
     assert plain.alarms == {}
+
+
+def test_skill_where_a_target_is_bad():
+    x = np.arange(8.0)[:, None]
+    bad = np.where(x == 3, np.nan, x)
+    split = Split(x, bad, x, x)
+    assert running.skill(lambda x, training: x, split) == 1
+    assert running.skill(lambda x, training: x + 1, split) == pytest.approx(
+        0.81, abs=0.01
+    )
+    assert running.skill(lambda x, training: x * np.nan, split) == 0
