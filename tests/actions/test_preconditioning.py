@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from keras_activations.actions.preconditioning import Preconditioner
+from tests.actions.steps import step
 
 RAW = np.random.default_rng(1).normal(30.0, [0.1, 5.0, 200.0], (64, 3)).astype("f4")
 SEQUENCES = RAW.reshape(16, 4, 3)
@@ -40,20 +41,6 @@ def preconditioned(model, x, optimizer=None):
     optimizer = optimizer or keras.optimizers.SGD(0.1)
     optimizer.build(model.trainable_variables)
     return preconditioner, preconditioner.add(model, x, optimizer)
-
-
-def step(model, optimizer, x, y, preconditioner=None):
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_mean(tf.square(model(x, training=True) - y))
-    variables = model.trainable_variables
-    gradients = tape.gradient(loss, variables)
-    if preconditioner is None:
-        optimizer.apply(gradients, variables)
-        return
-    gradients = preconditioner.gradients(gradients, variables)
-    preconditioner.around(
-        lambda: optimizer.apply(gradients, variables), gradients, variables
-    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -106,14 +93,14 @@ def test_learns_as_on_scaled_inputs(kind):
     first, own = model.layers[0], twin.layers[0].kernel.numpy()
     first.kernel.assign(own / deviation[:, None])
     first.bias.assign(-mean @ (own / deviation[:, None]))
-    optimizers = kind(0.05), kind(0.05)
+    optimizers, square = (kind(0.05), kind(0.05)), keras.losses.mean_squared_error
     preconditioner, _ = preconditioned(model, RAW, optimizers[0])
     # Those of the head stay as they are in the twin.
     head = model.layers[-1].kernel
     del preconditioner.layers[id(head)]
     for _ in range(10):
-        step(model, optimizers[0], RAW, y, preconditioner)
-        step(twin, optimizers[1], scaled, y)
+        step(model, optimizers[0], square, RAW, y, preconditioner)
+        step(twin, optimizers[1], square, scaled, y)
     np.testing.assert_allclose(model(RAW), twin(scaled), rtol=1e-2, atol=1e-2)
 
 

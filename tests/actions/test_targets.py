@@ -3,13 +3,13 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers
 
 import keras_activations as ka
 from keras_activations.actions.preconditioning import Preconditioner
 from keras_activations.actions.targets import OtherTargets, standardised_targets
 from keras_activations.health.finding import RULES
+from tests.actions.steps import step
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(64, 5)).astype("f4")
@@ -26,20 +26,6 @@ def built(loss="mse", head=None):
     model = keras.Sequential([keras.Input((5,)), layers.Dense(8, "tanh"), head])
     model.compile("sgd", loss)
     return model
-
-
-def step(model, optimizer, loss, y, preconditioner=None):
-    with tf.GradientTape() as tape:
-        value = tf.reduce_mean(loss(y, model(X, training=True)))
-    variables = model.trainable_variables
-    gradients = tape.gradient(value, variables)
-    if preconditioner is None:
-        optimizer.apply(gradients, variables)
-        return
-    gradients = preconditioner.gradients(gradients, variables)
-    preconditioner.around(
-        lambda: optimizer.apply(gradients, variables), gradients, variables
-    )
 
 
 @pytest.mark.parametrize("inputs_as_well", [False, True])
@@ -60,8 +46,8 @@ def test_learns_as_of_scaled_targets(kind, loss, inputs_as_well):
     assert parts[1].targets.deviation == pytest.approx(DEVIATION, rel=1e-3)
 
     for _ in range(10):
-        step(twin, optimizers[0], keras.losses.get(loss), SCALED, parts[0])
-        step(model, optimizers[1], keras.losses.get(loss), RAW, parts[1])
+        step(twin, optimizers[0], keras.losses.get(loss), X, SCALED, parts[0])
+        step(model, optimizers[1], keras.losses.get(loss), X, RAW, parts[1])
 
     expected = twin(X) * DEVIATION + MEAN
     np.testing.assert_allclose(model(X), expected, rtol=1e-2, atol=1e-2 * DEVIATION)
