@@ -100,7 +100,10 @@ def standardised_targets(model, inputs, targets):
     values = keras.tree.flatten(targets)
     if len(values) != 1 or values[0] is None:
         raise OtherTargets("there is not one array of targets")
-    values = np.asarray(values[0], np.float64).reshape(-1, layer.units)
+    values = np.asarray(values[0], np.float64)
+    if layer.units > 1 and values.shape[-1:] != (layer.units,):
+        raise OtherTargets("the targets do not have the shape of the output")
+    values = values.reshape(-1, layer.units)
     deviation = values.std(axis=0).max(initial=0.0)
     if not (np.isfinite(values).all() and 0 < deviation < 1e15):
         raise OtherTargets("the targets are not finite, or all the same")
@@ -134,7 +137,10 @@ def _output_layer(model, inputs):
         return outputs[-1]
 
     with untouched_averages(model), intercepted(model, look):
-        output = model(inputs, training=True)
+        try:
+            output = model(inputs, training=True)
+        except (TypeError, ValueError) as error:  # it takes something else
+            raise OtherTargets(f"the model takes no such batch ({error})") from error
     layer = layers.get(id(output))
     free = isinstance(layer, keras.layers.Dense) and _free(layer)
     if not free or called[id(layer)] > 1:

@@ -79,11 +79,17 @@ def test_learning_begins_where_it_would_of_scaled_targets():
         (built, np.full_like(RAW, 7.0)),
         (built, np.full_like(RAW, np.nan)),
         (built, None),
+        (built, RAW[:31, 0]),  # Keras compares one with both outputs
     ],
 )
 def test_refused(model, y):
     with pytest.raises(OtherTargets):
         standardised_targets(model(), X, y)
+
+
+def test_a_batch_that_the_model_does_not_take():
+    with pytest.raises(OtherTargets, match="takes no such batch"):
+        standardised_targets(built(), X[:, :3], RAW)
 
 
 @pytest.mark.parametrize("jit", [False, True])
