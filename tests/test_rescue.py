@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import keras_activations as ka
@@ -203,6 +204,34 @@ def test_an_illness_found_at_the_end_of_an_epoch_is_treated_in_the_next():
     assert (found.step, found.epoch) == (5, 0)
     assert (done.step, done.action) == (5, "rescue")
     assert int(model.optimizer.iterations) == 10
+
+
+class Pairs(keras.Model):
+    """Trained on dicts of which its own `train_step` makes what it is called with."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def call(self, inputs):
+        left, right = inputs
+        return self.model(left + right)
+
+    def train_step(self, data):
+        inputs = (data["x"], keras.ops.zeros_like(data["x"]))
+        return super().train_step((inputs, data["y"]))
+
+
+@pytest.mark.parametrize("hidden", [ill.saturated, ill.vanishing])
+def test_batches_that_only_its_own_train_step_understands(hidden):
+    model = Pairs(compiled(hidden))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    x, y = ill.digits(20)
+    data = tf.data.Dataset.from_tensor_slices({"x": x, "y": y}).batch(ill.BATCH)
+    monitor = treating("rescue")
+    model.fit(data.repeat(3), callbacks=[monitor], shuffle=False, verbose=0)
+    assert monitor.findings
+    assert any("cannot be called on a batch" in f.message for f in monitor.findings)
 
 
 def test_without_an_end_of_tries_another_fit_begins_anew():

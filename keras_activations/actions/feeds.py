@@ -24,6 +24,10 @@ _PASSING = (
 )
 
 
+class NotTaken(Exception):
+    """A model that cannot be called on the inputs of a batch; the message says why."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Feed:
     """An activation and what feeds it.
@@ -76,8 +80,25 @@ def untouched_averages(model):
             variable.assign(value)
 
 
+def output_of(model, inputs):
+    """What a model puts out in training.
+
+    Raises:
+        NotTaken: if it cannot be called so, as where its own `train_step` makes of a
+            batch what the model takes.
+    """
+    try:
+        return model(inputs, training=True)
+    except Exception as error:  # the user's code may raise anything
+        raise NotTaken(f"the model cannot be called on a batch ({error})") from error
+
+
 def feeds(model, inputs):
-    """The activations of a model in execution order, each a `Feed`."""
+    """The activations of a model in execution order, each a `Feed`.
+
+    Raises:
+        NotTaken: see `output_of`.
+    """
     sources: dict = {}
     found, kept = {}, []  # kept alive, so that no two tensors share an id
 
@@ -101,7 +122,7 @@ def feeds(model, inputs):
         return output
 
     with intercepted(model, note):
-        outputs = {id(x) for x in keras.tree.flatten(model(inputs, training=True))}
+        outputs = {id(x) for x in keras.tree.flatten(output_of(model, inputs))}
     return [
         Feed(layer, source, any(id(x) in outputs for x in keras.tree.flatten(output)))
         for layer, source, output in found.values()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import keras
 
 from keras_activations.actions import learning_rate
+from keras_activations.actions.feeds import NotTaken
 from keras_activations.actions.patient import Untreatable
 from keras_activations.actions.recurrent import shrink_recurrent_kernel
 from keras_activations.actions.rescaling import rescale
@@ -52,8 +53,8 @@ def _rescale(patient, finding, batch, alive=False):
         also += too_large(model)
     try:
         done = rescale(model, optimizer, batch.inputs, also, alive)
-    except (TypeError, ValueError) as error:  # the model takes something else
-        raise Untreatable(f"the model cannot be called on a batch ({error})") from error
+    except NotTaken as error:
+        raise Untreatable(str(error)) from error
     left = [f"{path}: {reason}" for path, reason in done.refused.items()]
     if not done.paths:
         raise Untreatable("; ".join(left) or "every unit has a sound size already")

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_activations.actions.bounds import Bounds
+from keras_activations.actions.feeds import NotTaken
 from keras_activations.actions.learning_rate import keep_below
 from keras_activations.actions.preconditioning import knows_how
 from keras_activations.actions.snapshots import Snapshots
@@ -85,7 +86,10 @@ class Patient:
         """
         if self.trace_anew is None:
             return False
-        done = self.guard.preconditioner.add(self.model, inputs, self.optimizer)
+        try:
+            done = self.guard.preconditioner.add(self.model, inputs, self.optimizer)
+        except NotTaken:
+            return False
         if done:
             self.guard.norms.learn_anew()
             self.trace_anew()

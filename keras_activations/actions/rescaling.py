@@ -72,6 +72,9 @@ def rescale(model, optimizer, inputs, also=(), alive=False):
 
     Returns:
         `Rescaled`.
+
+    Raises:
+        NotTaken: if the model cannot be called on the inputs.
     """
     done, changed, paths = Rescaled([], {}), [], layer_paths(model)
     with untouched_averages(model):

@@ -8,7 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_activations.actions.affine import CONVOLUTIONS, adapted
-from keras_activations.actions.feeds import intercepted, untouched_averages
+from keras_activations.actions.feeds import (
+    intercepted,
+    output_of,
+    untouched_averages,
+)
 from keras_activations.actions.recurrent import cell_gates
 from keras_activations.activations.regions import region_of
 
@@ -75,6 +79,9 @@ def standardised_layers(model, inputs):
     Args:
         model: a built `keras.Model`.
         inputs: one batch, as the model is called with.
+
+    Raises:
+        NotTaken: if the model cannot be called on it.
     """
     seen: dict = {}
     several = set()
@@ -99,7 +106,7 @@ def standardised_layers(model, inputs):
         return outputs
 
     with untouched_averages(model), intercepted(model, look):
-        model(inputs, training=True)
+        output_of(model, inputs)
     found = [
         _of_inputs(kernel, bias, row, *values)
         for key, parts in seen.items()

@@ -19,7 +19,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_activations.actions.feeds import intercepted, untouched_averages
+from keras_activations.actions.feeds import (
+    NotTaken,
+    intercepted,
+    output_of,
+    untouched_averages,
+)
 from keras_activations.actions.gradients import scaled
 
 # How a loss grows with the targets' scale.
@@ -138,9 +143,9 @@ def _output_layer(model, inputs):
 
     with untouched_averages(model), intercepted(model, look):
         try:
-            output = model(inputs, training=True)
-        except (TypeError, ValueError) as error:  # it takes something else
-            raise OtherTargets(f"the model takes no such batch ({error})") from error
+            output = output_of(model, inputs)
+        except NotTaken as error:
+            raise OtherTargets(str(error)) from error
     layer = layers.get(id(output))
     free = isinstance(layer, keras.layers.Dense) and _free(layer)
     if not free or called[id(layer)] > 1:

@@ -88,7 +88,7 @@ def test_refused(model, y):
 
 
 def test_a_batch_that_the_model_does_not_take():
-    with pytest.raises(OtherTargets, match="takes no such batch"):
+    with pytest.raises(OtherTargets, match="cannot be called on a batch"):
         standardised_targets(built(), X[:, :3], RAW)
 
 
