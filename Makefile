@@ -6,7 +6,7 @@ TORCH := .venv-torch
 LOGS ?= logs
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 # Most of a test is tracing, which one core does; a file's tests share their fixtures.
-PARALLEL := --numprocesses=auto --maxprocesses=4 --dist=loadfile
+PARALLEL := --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-oldest test-torch lint notebooks bench tensorboard clean

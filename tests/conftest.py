@@ -22,6 +22,31 @@ hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
 
+# They wait for other processes or compile the most: begun last, they would be waited for.
+LONGEST = (
+    "test_several_workers",
+    "test_replicas",
+    "test_benchmarks",
+    "test_rescue",
+    "test_packaging",
+    "test_unchanged",
+    "test_nothing_left",
+    "test_nonfinite",
+    "test_runs",
+    "test_clip",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Begins with the longest files; the others keep their order."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
+def pytest_xdist_auto_num_workers():
+    """One more than there are processors: some wait for processes that tests start."""
+    return os.cpu_count() + 1
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     """Same seed before each test."""
