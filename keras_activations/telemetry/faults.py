@@ -4,6 +4,7 @@ import functools
 
 import tensorflow as tf
 
+from keras_activations.telemetry.implied import implied
 from keras_activations.telemetry.sampling import at_least_float32, called_whole
 
 # Gradients below this size are often summed and applied in one fused loop under XLA.
@@ -37,8 +38,10 @@ def healthy(record):
     It may also be False when finite values overflow a sum: `counts` are exact.
     """
     loss = [] if record.loss is None else [tf.convert_to_tensor(record.loss)]
+    spared = implied(record)
+    outputs = [x for _, x in record.outputs if id(x) not in spared]
     # One sentinel a tensor: a layer may hand on another's very output.
-    forward = {id(x): x for x in [*(x for _, x in record.outputs), *loss]}
+    forward = {id(x): x for x in [*outputs, *loss]}
     sentinels = [sentinel(x) for x in forward.values()] + record.squares
     if not sentinels:
         return tf.constant(True)

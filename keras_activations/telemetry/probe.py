@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_activations.telemetry import faults
 from keras_activations.telemetry.banks import Bank
+from keras_activations.telemetry.implied import trains_as_keras_does
 from keras_activations.telemetry.layouts import layout_of
 from keras_activations.telemetry.masks import padding_mask
 from keras_activations.telemetry.record import (
@@ -103,6 +104,7 @@ class Probe:
             with self._taps.in_place(self._optimizers):
                 record = self._open_record()
                 record.add_batch(data)
+                record.gradients_of_the_tape = trains_as_keras_does(self.model)
                 try:
                     results = step(data)
                 finally:

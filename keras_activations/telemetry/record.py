@@ -14,6 +14,9 @@ class StepRecord:
     Attributes:
         graph: the graph being traced, or None when running eagerly.
         outputs: list of `(layer, tensor)`; a layer called twice appears twice.
+        calls: list of `(layer, first input, output)`, of those whose code is their
+            class's; the input may be None.
+        gradients_of_the_tape: whether gradients are what the tape gave for this step.
         states: ids of those that a recurrent layer hands on beside its output.
         gradients: list of `(variable, values)`, see `faults.watched_values`.
         squares: squared L2 norm of each of those gradients, summed over replicas.
@@ -30,6 +33,8 @@ class StepRecord:
         self.sampling = sampling
         self.graph = current_graph()
         self.outputs = []
+        self.calls = []
+        self.gradients_of_the_tape = False
         self.states = set()
         self.gradients = []
         self.squares = []
@@ -61,6 +66,10 @@ class StepRecord:
         self.outputs += [(layer, tensor) for tensor in tensors]
         if isinstance(layer, keras.layers.RNN):
             self.states |= {id(tensor) for tensor in tensors[1:]}
+
+    def add_call(self, layer, given, output):
+        """Notes a call, also where outputs are not noted."""
+        self.calls.append((layer, given, output))
 
     def add_model_output(self, value):
         self._model_outputs += keras.tree.flatten(value)

@@ -85,6 +85,7 @@ class Taps:
             return
         self._tapped.add(id(layer))
         call = layer.call
+        is_own = getattr(call, "__func__", None) is type(layer).call
         inner = sublayers(layer)
 
         @functools.wraps(call)
@@ -104,6 +105,8 @@ class Taps:
             inside = [tensor for _, tensor in self.record.outputs[before:]]
             masks.tell_masks(layer, kwargs.get("mask"), output, inside)
             self._note(layer, output)
+            if is_own:
+                self.record.add_call(layer, args[0] if args else None, output)
             if outermost and self.on_return:
                 self.on_return()
             return output
