@@ -2,7 +2,7 @@
 
 Every way trains a network of its own in rounds, one way after the other in an order
 that is drawn anew for each round, so that whatever else the machine does meets all of
-them. Each round gives a ratio to the bare step of the same round.
+them. Bare steps come before and after each of them, and its ratio is to the mean of those two.
 """
 
 import gc
@@ -114,18 +114,19 @@ def measure(network, names, xla, steps, rounds, folder):
         folder: each way logs to a folder of its name in there.
 
     Returns:
-        dict of name to array of ratios, one a round. That of "bare" is of two bare
-        rounds in the same round to each other: what differs from 1 there is noise.
+        dict of name to array of ratios, one a round. For "bare" a third stretch of bare
+        steps stands between the two: what differs from 1 there is noise.
     """
-    drawn = [*names, "bare"]
-    trainings, seconds = {}, {name: [] for name in names}
+    trainings, ratios = {}, {name: [] for name in names}
+    epochs = dict.fromkeys(names, 1 + rounds)
+    epochs["bare"] += rounds * (1 + len(names))
     for name in names:
         trainings[name] = Training(
             network,
             WAYS[name],
             xla,
             max(1, steps // 5) if WAYS[name].steady else steps,
-            1 + rounds * drawn.count(name),
+            epochs[name],
             os.path.join(folder, name),
         )
         trainings[name].round()
@@ -135,12 +136,18 @@ def measure(network, names, xla, steps, rounds, folder):
     gc.freeze()
     order = np.random.default_rng(0)
     for _ in range(rounds):
-        for name in order.permutation(drawn):
-            gc.collect()
-            seconds[name].append(trainings[name].round())
+        before = _timed(trainings["bare"])
+        for name in order.permutation(names):
+            seconds = _timed(trainings[name])
+            after = _timed(trainings["bare"])
+            ratios[name].append(2 * seconds / (before + after))
+            before = after
     gc.unfreeze()
     for training in trainings.values():
         training.finish()
-    bare = np.reshape(seconds["bare"], (rounds, 2))
-    ratios = {name: seconds[name] / bare.mean(axis=1) for name in names[1:]}
-    return {"bare": bare[:, 1] / bare[:, 0]} | ratios
+    return {name: np.array(found) for name, found in ratios.items()}
+
+
+def _timed(training):
+    gc.collect()
+    return training.round()

@@ -74,8 +74,8 @@ def section(xla, costs, ways):
 
 ### A step
 
-The time of a step as a ratio to the bare step: median (quartiles) of the rounds. The row
-of the bare step compares two bare rounds of the same round, and shows the noise. Rounds:
+The time of a step as a ratio to the bare steps right before and after: median (quartiles)
+of the rounds. The row of the bare step shows the noise. Rounds:
 {rounds}. A fifth of the steps is enough for ways that cost the same at each.
 
 {table(_step, ways)}
