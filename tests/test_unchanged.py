@@ -39,6 +39,19 @@ def cnn():
     )
 
 
+def apart():
+    """Activations and sums that TensorFlow computes in one kernel with a layer before."""
+    inputs = keras.Input((8, 8))
+    x = layers.Conv2D(6, 3)(layers.Reshape((8, 8, 1))(inputs))
+    x = layers.Conv2D(6, 3)(layers.Activation("relu6")(x))
+    x = layers.Dense(16)(layers.Flatten()(layers.LeakyReLU()(x)))
+    x = layers.Activation("tanh")(x)
+    x = layers.Add()([x, layers.Dense(16)(x)])
+    x = layers.GaussianNoise(0.1)(layers.Dense(16)(x))
+    x = layers.Activation("sigmoid")(layers.Dense(16)(x + 1.0))
+    return keras.Model(inputs, layers.Dense(10, "softmax")(x))
+
+
 def lstm():
     return keras.Sequential(
         [
@@ -115,12 +128,12 @@ def check(build, jit, rows):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("build", [mlp, cnn, lstm, transformer, Subclassed])
+@pytest.mark.parametrize("build", [mlp, cnn, apart, lstm, transformer, Subclassed])
 def test_bit_identical(build):
     check(build, jit=False, rows=180)  # 144 to train on: the last batch is smaller
 
 
-@pytest.mark.parametrize("build", [lstm, transformer, Subclassed])
+@pytest.mark.parametrize("build", [apart, lstm, transformer, Subclassed])
 def test_bit_identical_under_xla(build):
     check(build, jit=True, rows=128)
 

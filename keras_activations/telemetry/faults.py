@@ -38,7 +38,7 @@ def healthy(record):
     It may also be False when finite values overflow a sum: `counts` are exact.
     """
     loss = [] if record.loss is None else [tf.convert_to_tensor(record.loss)]
-    spared = implied(record)
+    spared = implied(record) | record.fused
     outputs = [x for _, x in record.outputs if id(x) not in spared]
     # One sentinel a tensor: a layer may hand on another's very output.
     forward = {id(x): x for x in [*outputs, *loss]}
@@ -61,7 +61,7 @@ def counts(record, layers):
     """
     loss = [] if record.loss is None else [tf.convert_to_tensor(record.loss)]
     sources = [
-        *(calls for _, calls in layers),
+        *([record.read(x) for x in calls] for _, calls in layers),
         loss,
         *([values] for _, values in record.gradients),
         [x for tensors in record.batch for x in tensors],

@@ -63,12 +63,12 @@ _BOUNDED = {
 
 def implied(record):
     """Ids of the outputs in a `StepRecord` that need no sentinel of their own."""
-    outputs = {id(tensor) for _, tensor in record.outputs}
+    watched = {id(tensor) for _, tensor in record.outputs} - record.fused
     given = {id(x) for layer, x, _ in record.calls if _in_a_gradient(layer, record)}
     return given | {
         id(output)
         for layer, x, output in record.calls
-        if id(x) in outputs and output is not x and _finite_of_finite(layer)
+        if id(x) in watched and output is not x and _finite_of_finite(layer)
     }
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_activations.telemetry import faults
 from keras_activations.telemetry.banks import Bank
+from keras_activations.telemetry.fusion import fused
 from keras_activations.telemetry.implied import trains_as_keras_does
 from keras_activations.telemetry.layouts import layout_of
 from keras_activations.telemetry.masks import padding_mask
@@ -171,6 +172,7 @@ class Probe:
 
     def _finish(self, record):
         self._clock.assign(record.step)
+        record.fused = fused(record)
         layers = _by_layer(record.outputs)
         layout = layout_of(self.model, record, layers, self._selected)
         bank = self.banks.get(layout)
@@ -218,7 +220,11 @@ class Probe:
 
     def _sample(self, record, bank, layers):
         outputs = [
-            [(x, padding_mask(x)) for x in calls if id(x) not in record.states]
+            [
+                (record.read(x), padding_mask(x))
+                for x in calls
+                if id(x) not in record.states
+            ]
             for entry, (_, calls) in zip(bank.layout.layers, layers, strict=True)
             if entry.sampled
         ]

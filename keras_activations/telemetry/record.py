@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from keras_activations.telemetry.fusion import repeated
+
 
 class StepRecord:
     """What one training step computed, in execution order.
@@ -16,6 +18,7 @@ class StepRecord:
         outputs: list of `(layer, tensor)`; a layer called twice appears twice.
         calls: list of `(layer, first input, output)`, of those whose code is their
             class's; the input may be None.
+        fused: ids of outputs that are not read, see `fusion.fused`.
         gradients_of_the_tape: whether gradients are what the tape gave for this step.
         states: ids of those that a recurrent layer hands on beside its output.
         gradients: list of `(variable, values)`, see `faults.watched_values`.
@@ -34,6 +37,7 @@ class StepRecord:
         self.graph = current_graph()
         self.outputs = []
         self.calls = []
+        self.fused = set()
         self.gradients_of_the_tape = False
         self.states = set()
         self.gradients = []
@@ -73,6 +77,10 @@ class StepRecord:
 
     def add_model_output(self, value):
         self._model_outputs += keras.tree.flatten(value)
+
+    def read(self, output):
+        """An output, or what may be read in its place."""
+        return repeated(output) if id(output) in self.fused else output
 
     def is_model_output(self, tensor):
         return any(tensor is output for output in self._model_outputs)

@@ -1,0 +1,58 @@
+"""Outputs that TensorFlow computes together with the one operation that reads them.
+
+A second reader would keep the two apart, and apart they round differently: the run
+would no longer be the one without a monitor. So nothing reads these outputs, as nothing
+reads the pre-activation of `Dense(8, "tanh")`. NaN in them is in what comes of them as well.
+Where they are to be counted or sampled, which is rare, their operations are repeated.
+"""
+
+import tensorflow as tf
+
+# What TensorFlow's `remapper.cc` makes one kernel of.
+_KERNELS = {"MatMul", "Conv2D", "Conv3D", "DepthwiseConv2dNative", "BiasAdd"}
+_TAKEN_IN = {
+    "BiasAdd",
+    "Add",
+    "AddV2",
+    "Elu",
+    "LeakyRelu",
+    "Relu",
+    "Relu6",
+    "Sigmoid",
+    "Tanh",
+}
+# Of which `arithmetic_optimizer.cc` and `constant_folding.cc` change the order.
+_ARITHMETIC = {"Add", "AddV2", "AddN", "Sub", "Mul", "Div", "RealDiv", "Neg"}
+
+
+def fused(record):
+    """Ids of the outputs in a `StepRecord` that are not to be read."""
+    if record.graph is None:
+        return set()
+    return {id(tensor) for _, tensor in record.outputs if _is_fused(tensor)}
+
+
+def repeated(tensor):
+    """The same values, of operations of their own."""
+    operation = tensor.op
+    inputs = [repeated(x) if _is_fused(x) else x for x in operation.inputs]
+    attributes = operation.node_def.attr
+    copy = tf.compat.v1.get_default_graph().create_op(
+        operation.type,
+        inputs,
+        [output.dtype for output in operation.outputs],
+        # Others are about where and how that one operation runs.
+        attrs={name: attributes[name] for name in attributes if name[0] != "_"},
+        op_def=operation.op_def,
+    )
+    return copy.outputs[tensor.value_index]
+
+
+def _is_fused(tensor):
+    readers = tensor.consumers()
+    if len(readers) != 1:
+        return False
+    made_by, read_by = tensor.op.type, readers[0].type
+    return (made_by in _KERNELS and read_by in _TAKEN_IN) or (
+        made_by in _ARITHMETIC and read_by in _ARITHMETIC
+    )

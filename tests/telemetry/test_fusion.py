@@ -1,0 +1,135 @@
+"""Outputs that are part of one kernel: not read, and yet counted and sampled."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import keras_activations as ka
+from keras_activations.telemetry.fusion import fused, repeated
+from keras_activations.telemetry.record import StepRecord
+from tests.modes.runs import digits
+
+GREATEST = np.float32(3e38)
+
+
+def read_in_step(layer, read, shape=(4, 6)):
+    """Whether a layer's output is one not to be read, and if so that and its repetition."""
+    notes = {}
+
+    @tf.function
+    def step(x):
+        record = StepRecord(tf.constant(1, tf.int64), tf.constant(False))
+        y = layer(x)
+        record.add_output(layer, y)
+        results = read(y)
+        notes["fused"] = fused(record) == {id(y)}
+        return (results, y, repeated(y)) if notes["fused"] else (results, y, y)
+
+    _, y, again = step(tf.random.normal(shape, seed=1))
+    np.testing.assert_allclose(again, y, rtol=1e-6)
+    return notes["fused"]
+
+
+@pytest.mark.parametrize(
+    "read", [tf.tanh, tf.nn.relu, tf.sigmoid, lambda y: y + 1.0], ids=str
+)
+def test_one_operation_may_be_taken_in(read):
+    assert read_in_step(layers.Dense(3), read)
+    image = (1, 5, 5, 2)
+    assert read_in_step(layers.Conv2D(3, 3, use_bias=False), read, image)
+
+
+def test_sums_may_be_made_one():
+    # What is repeated goes back to where nothing is taken in: noise is not drawn anew.
+    noise = layers.GaussianNoise(0.5)
+    assert read_in_step(lambda x: noise(x, training=True), lambda y: y + 1.0)
+    dense = layers.Dense(3)
+    assert read_in_step(lambda x: 0.5 * dense(x) + 1.0, lambda y: 2.0 - y)
+
+
+def test_where_nothing_is_taken_in():
+    dense = layers.Dense(3)
+    assert not read_in_step(dense, lambda y: (tf.tanh(y), tf.exp(y)))
+    assert not read_in_step(dense, tf.reduce_sum)
+    assert not read_in_step(dense, tf.identity)
+    assert not read_in_step(layers.Dense(3, "tanh"), tf.tanh)
+    eagerly = StepRecord(tf.constant(1, tf.int64), tf.constant(False))
+    eagerly.add_output(dense, dense(tf.ones((4, 6))))
+    assert not fused(eagerly)
+
+
+def network(**options):
+    return keras.Sequential(
+        [
+            keras.Input((64,)),
+            layers.Dense(8, name="before", **options),
+            layers.Activation("tanh", name="after"),
+            layers.Dense(10, name="head"),
+        ]
+    )
+
+
+def fit(model, x, y, **options):
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    monitor = ka.ActivationMonitor(verbose=0, **options)
+    model.fit(x, y, batch_size=8, shuffle=False, verbose=0, callbacks=[monitor])
+    return monitor
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_it_is_sampled_all_the_same(policy):
+    x, y = digits(1)
+    model = network(dtype=keras.DTypePolicy(policy))
+    outputs = model.layers[0](x)
+    expected = np.float64(keras.ops.cast(outputs, "float32"))
+    (stats, *_) = fit(model, x, y, layers=["*before"], every=1).stats.values()
+    assert stats.count == expected.size
+    rtol = 1e-5 if policy == "float32" else 2e-2
+    np.testing.assert_allclose(stats.mean, expected.mean(), rtol)
+    np.testing.assert_allclose(stats.std, expected.std(), rtol)
+
+
+def overflowing(x, row):
+    """The digits, where the product of one row with such a kernel overflows."""
+    x = np.zeros_like(x)
+    x[row] = 10.0
+    return x, tf.fill((64, 8), GREATEST)
+
+
+def test_nan_in_it_is_counted_where_it_arose():
+    x, y = digits(3)
+    model = network()
+    x, kernel = overflowing(x, row=17)
+    model.layers[0].set_weights([kernel, np.full(8, -np.inf)])
+    (finding,) = fit(model, x, y, every=100).findings
+    # Inf - Inf in one row; in the others the bias, which only tanh sees, is counted too.
+    assert (finding.layer, finding.step) == (model.layers[0].path, 3)
+    assert finding.value == 8 * 8
+
+
+def test_a_bad_update_does_not_make_what_came_before_it_bad():
+    """By the end of the step the weights are NaN, and what was computed of them is not."""
+
+    class Root(layers.Layer):
+        def call(self, x):
+            return keras.ops.sqrt(keras.ops.relu(x))
+
+    x, y = digits(1)
+    model = keras.Sequential([*network().layers, Root()])
+    (finding,) = fit(model, x, y, every=1).findings
+    assert "gradient" in finding.message
+    assert np.isnan(model.layers[0].kernel.numpy()).any()
+
+
+def test_inf_that_a_bounded_activation_swallows_is_not_seen():
+    """As in `Dense(8, "tanh")`, whose pre-activation nobody sees."""
+    x, y = digits(1)
+    x, kernel = overflowing(x, row=0)
+    for model in (network(), network(activation="tanh")):
+        model.layers[0].kernel.assign(kernel)
+        assert np.abs(model.layers[0](x[:1])).max() >= 1
+        monitor = fit(model, x, y, on_nonfinite="warn")
+        assert not any(f.rule == "nonfinite" for f in monitor.findings)
