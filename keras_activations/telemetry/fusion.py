@@ -1,6 +1,6 @@
-"""Outputs that TensorFlow computes together with the one operation that reads them.
+"""Outputs that TensorFlow computes together with what reads them.
 
-A second reader would keep the two apart, and apart they round differently: the run
+A further reader would keep the two apart, and apart they round differently: the run
 would no longer be the one without a monitor. So nothing reads these outputs, as nothing
 reads the pre-activation of `Dense(8, "tanh")`. NaN in them is in what comes of them as well.
 Where they are to be counted or sampled, which is rare, their operations are repeated.
@@ -8,17 +8,28 @@ Where they are to be counted or sampled, which is rare, their operations are rep
 
 import tensorflow as tf
 
-# What TensorFlow's `remapper.cc` makes one kernel of.
+# What TensorFlow's `remapper.cc` makes one kernel of: with one of these operations, or with
+# several that are an activation like GELU or hard-swish.
 _KERNELS = {"MatMul", "Conv2D", "Conv3D", "DepthwiseConv2dNative", "BiasAdd"}
 _TAKEN_IN = {
     "BiasAdd",
     "Add",
     "AddV2",
     "Elu",
+    "Erf",
+    "Erfc",
     "LeakyRelu",
+    "Maximum",
+    "Mul",
+    "Neg",
+    "Pow",
+    "RealDiv",
     "Relu",
     "Relu6",
     "Sigmoid",
+    "Softplus",
+    "Square",
+    "Sub",
     "Tanh",
 }
 # Of which `arithmetic_optimizer.cc` and `constant_folding.cc` change the order.
@@ -49,10 +60,9 @@ def repeated(tensor):
 
 
 def _is_fused(tensor):
-    readers = tensor.consumers()
-    if len(readers) != 1:
-        return False
-    made_by, read_by = tensor.op.type, readers[0].type
-    return (made_by in _KERNELS and read_by in _TAKEN_IN) or (
-        made_by in _ARITHMETIC and read_by in _ARITHMETIC
-    )
+    made_by = tensor.op.type
+    read_by = [operation.type for operation in tensor.consumers()]
+    if made_by in _KERNELS:
+        return bool(read_by) and _TAKEN_IN.issuperset(read_by)
+    one = len(read_by) == 1
+    return one and made_by in _ARITHMETIC and _ARITHMETIC.issuperset(read_by)

@@ -33,12 +33,17 @@ def read_in_step(layer, read, shape=(4, 6)):
 
 
 @pytest.mark.parametrize(
-    "read", [tf.tanh, tf.nn.relu, tf.sigmoid, lambda y: y + 1.0], ids=str
+    "read", [tf.tanh, tf.nn.relu, tf.sigmoid, lambda y: y + 1.0], ids="trsa"
 )
 def test_one_operation_may_be_taken_in(read):
     assert read_in_step(layers.Dense(3), read)
     image = (1, 5, 5, 2)
     assert read_in_step(layers.Conv2D(3, 3, use_bias=False), read, image)
+
+
+def test_an_activation_of_several_operations_may_be_taken_in():
+    assert read_in_step(layers.Dense(3), keras.activations.gelu)
+    assert read_in_step(layers.Conv2D(3, 3), ka.functional.hard_swish, (1, 5, 5, 2))
 
 
 def test_sums_may_be_made_one():
@@ -51,7 +56,7 @@ def test_sums_may_be_made_one():
 
 def test_where_nothing_is_taken_in():
     dense = layers.Dense(3)
-    assert not read_in_step(dense, lambda y: (tf.tanh(y), tf.exp(y)))
+    assert not read_in_step(dense, lambda y: (tf.tanh(y), tf.reduce_sum(y)))
     assert not read_in_step(dense, tf.reduce_sum)
     assert not read_in_step(dense, tf.identity)
     assert not read_in_step(layers.Dense(3, "tanh"), tf.tanh)
