@@ -158,13 +158,16 @@ def _leap(case):
     """Gradients since the last window far above those of the first."""
     norms, window = case.history.norms, case.window
     now = total_norm(window) if window is not None else None
-    if norms is None or now is None or not now > 100 * max(norms[0], 1e-3):
+    if norms is None or now is None:
+        return None
+    growth = now / max(norms[0], 1e-3)
+    if not growth > 100:
         return None
     evidence = (
         f"the learning rate is too high (the gradient grew from {norms[0]:.2g} to "
         f"{now:.2g})"
     )
-    return Suspicion("learning_rate", evidence, now / norms[0] / 100)
+    return Suspicion("learning_rate", evidence, growth / 100)
 
 
 def _initial(case, measure):

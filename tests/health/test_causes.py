@@ -223,6 +223,13 @@ def test_nan_after_gradients_that_grew():
     assert "the gradient grew from 10 to 1e+05" in finding.message
 
 
+def test_nan_after_gradients_that_were_zero():
+    judge = examiner()
+    judge.judge_window(network(kernel("a", grads=(0.0, 0.0))))
+    finding = told(judge, fault(5, nan=3), kernel("a", grads=(1e5, 1.0)))
+    assert "the gradient grew from 0 to 1e+05" in finding.message
+
+
 def test_nan_after_an_explosion_is_of_the_same_illness():
     judge = examiner()
     well, ill = kernel("a"), kernel("a", size=9.0, update=5.0, grads=(1e9, 1e9))
