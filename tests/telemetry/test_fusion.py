@@ -33,7 +33,7 @@ def read_in_step(layer, read, shape=(4, 6)):
 
 
 @pytest.mark.parametrize(
-    "read", [tf.tanh, tf.nn.relu, tf.sigmoid, lambda y: y + 1.0], ids="trsa"
+    "read", [tf.tanh, tf.nn.elu, tf.sigmoid, lambda y: y + 1.0], ids="tesa"
 )
 def test_one_operation_may_be_taken_in(read):
     assert read_in_step(layers.Dense(3), read)
@@ -54,11 +54,30 @@ def test_sums_may_be_made_one():
     assert read_in_step(lambda x: 0.5 * dense(x) + 1.0, lambda y: 2.0 - y)
 
 
+def test_nan_goes_through_all_that_is_taken_in(jit):
+    """Otherwise nothing would tell of it: the output itself is not read."""
+    functions = [tf.nn.elu, tf.nn.leaky_relu, tf.nn.softplus]
+    functions += [tf.sigmoid, tf.tanh, tf.square, tf.negative, tf.math.erf]
+    functions += [tf.math.erfc, lambda y: tf.maximum(y, 0.2 * y), lambda y: y**3]
+    dense = layers.Dense(16, kernel_initializer="identity")
+
+    @tf.function(jit_compile=jit)
+    def computed(x):
+        return [function(dense(x)) for function in functions]
+
+    for place in range(16):
+        x = np.ones((4, 16), "float32")
+        x[1, place] = np.nan
+        for function, y in zip(functions, computed(x), strict=True):
+            assert np.isnan(y[1, place]), function
+
+
 def test_where_nothing_is_taken_in():
     dense = layers.Dense(3)
     assert not read_in_step(dense, lambda y: (tf.tanh(y), tf.reduce_sum(y)))
     assert not read_in_step(dense, tf.reduce_sum)
     assert not read_in_step(dense, tf.identity)
+    assert not read_in_step(dense, tf.nn.relu)  # in one kernel it would make 0 of NaN
     assert not read_in_step(layers.Dense(3, "tanh"), tf.tanh)
     eagerly = StepRecord(tf.constant(1, tf.int64), tf.constant(False))
     eagerly.add_output(dense, dense(tf.ones((4, 6))))
