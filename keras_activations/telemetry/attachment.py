@@ -9,8 +9,9 @@ on the model changes.
 import contextlib
 import weakref
 
-import keras
 import tensorflow as tf
+
+from keras_activations.telemetry.building import build_metrics, build_optimizer
 
 _IN_LOOPS: weakref.WeakSet = weakref.WeakSet()
 
@@ -130,11 +131,9 @@ class Attachment:
         self._step_function = None
 
     def _make(self):
-        if self._phase == "train":
-            _build_optimizer(self.model)
         own_step = getattr(self.model, f"{self._phase}_step")
         step = self._probe.monitored(own_step)
-        self._step_function = self._traceable(step)
+        self._step_function = None
 
         def monitored_function(data):
             drawn = []
@@ -146,6 +145,7 @@ class Attachment:
             try:
                 self._before_call(draw)
                 if self._step_function is None:
+                    self._build(data)
                     self._step_function = self._traceable(step)
                 batches = _again(drawn, data) if drawn else data
                 with self._in_place(step):
@@ -159,6 +159,11 @@ class Attachment:
             return results
 
         return monitored_function
+
+    def _build(self, iterator):
+        if self._phase == "train":
+            build_optimizer(self.model)
+            build_metrics(self.model, iterator)
 
     def _traceable(self, step):
         """Keras's own function around the step, not traced yet."""
@@ -215,22 +220,6 @@ def _again(drawn, iterator):
         return drawn
     # Traced functions know an iterator by its elements, an unknown batch size and all.
     return iter(tf.data.Dataset.from_generator(lambda: drawn, output_signature=specs))
-
-
-def _build_optimizer(model):
-    # As `Optimizer.apply` would inside the first step, which for the sake of these
-    # variables would have to be traced twice. Layers that are not built yet have
-    # more to come; any other `train_step` may train other weights.
-    optimizer = model.optimizer
-    if (
-        optimizer.built
-        or type(model).train_step is not keras.Model.train_step
-        or not all(layer.built for layer in model._flatten_layers())
-    ):
-        return
-    scope = keras.name_scope(optimizer.name, caller=optimizer)
-    with model.distribute_strategy.scope(), scope:
-        optimizer.build(model.trainable_weights)
 
 
 def _nothing(*args):

@@ -72,12 +72,6 @@ def implied(record):
     }
 
 
-def trains_as_keras_does(model):
-    """Whether gradients reach the optimizer just as the tape gave them."""
-    own = getattr(model.train_step, "__func__", None)
-    return own is keras.Model.train_step
-
-
 def _in_a_gradient(layer, record):
     kernel = _kernel(layer)
     return (

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from keras_activations.telemetry import faults
 from keras_activations.telemetry.banks import Bank
+from keras_activations.telemetry.building import trains_as_keras_does
 from keras_activations.telemetry.fusion import fused
-from keras_activations.telemetry.implied import trains_as_keras_does
 from keras_activations.telemetry.layouts import layout_of
 from keras_activations.telemetry.masks import padding_mask
 from keras_activations.telemetry.record import (
@@ -105,7 +105,7 @@ class Probe:
             with self._taps.in_place(self._optimizers):
                 record = self._open_record()
                 record.add_batch(data)
-                record.gradients_of_the_tape = trains_as_keras_does(self.model)
+                record.gradients_of_the_tape = trains_as_keras_does(step)
                 try:
                     results = step(data)
                 finally:

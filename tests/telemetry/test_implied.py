@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 import keras_activations as ka
+from keras_activations.telemetry import faults
 from keras_activations.telemetry.implied import implied
 from keras_activations.telemetry.record import StepRecord
 from tests.modes.runs import digits
@@ -151,6 +152,25 @@ class Poison(layers.Layer):
 class Healer(layers.Layer):
     def call(self, x):
         return keras.ops.where(keras.ops.isfinite(x), x, 0.0)
+
+
+def test_fit_spares_them(monkeypatch):
+    spared = []
+
+    def noted(record):
+        ids = implied(record)
+        spared.extend(layer.name for layer, x in record.outputs if id(x) in ids)
+        return ids
+
+    monkeypatch.setattr(faults, "implied", noted)
+    names = ("first", "second", "head")
+    stack = [layers.Dense(10, name=name) for name in names]
+    model = keras.Sequential([keras.Input((64,)), *stack])
+    model.compile("sgd", "mse")
+    x, _ = digits(1)
+    monitor = ka.ActivationMonitor(verbose=0)
+    model.fit(x, x[:, :10], verbose=0, callbacks=[monitor])
+    assert spared == ["first", "second"]
 
 
 @pytest.mark.parametrize("own_step", [False, True])
