@@ -24,7 +24,8 @@ HEAD = """\
 Time of ours over that of Keras's own function (clipped tanh: over `tanh(clip(x))`) on 4 million
 elements: median (quartiles) of {rounds} rounds in turns. First the wall's clock, then the
 processor's, which other work on the machine disturbs less. Below 1 ours is faster. Alone, and
-as the activation of a `Dense(1024)` and a `Conv2D(32)`. Memory: what forward and backward add
+as the activation of a `Dense(1024)` (64 inputs; 4 in half types, whose product would drown it
+on a CPU) and a `Conv2D(32)`. Memory: what forward and backward add
 to a fresh process's peak, alone, ours / Keras's, in megabytes. Written by
 `python -m benchmarks speed`.
 
