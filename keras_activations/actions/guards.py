@@ -1,14 +1,19 @@
 """Which guard a model gets, if any."""
 
+import keras
+
 from keras_activations.actions.guard import UpdateGuard
+from keras_activations.actions.slots import inner_optimizer
 from keras_activations.health.rules import ExplodingGradient
+from keras_activations.telemetry.taps import all_layers
 
 
-def guard_for(model, rules, actions, phase):
+def guard_for(model, optimizer, rules, actions, phase):
     """The `UpdateGuard` of a model; None if no rule clips or rescues.
 
     Args:
         model: a `keras.Model`.
+        optimizer: its optimizer.
         rules: list of rule objects.
         actions: dict of rule name to action.
         phase: see `Session`.
@@ -32,5 +37,24 @@ def guard_for(model, rules, actions, phase):
         model,
         nonfinite=any(rule.name == "nonfinite" for rule in guarded),
         exploding=exploding[0] if exploding else None,
-        outside=phase == "train" and (replicas > 1 or bool(model.jit_compile)),
+        outside=phase == "train"
+        and (
+            replicas > 1
+            or bool(model.jit_compile)
+            or _rounds_otherwise_in_a_branch(model, optimizer)
+        ),
+    )
+
+
+def _rounds_otherwise_in_a_branch(model, optimizer):
+    """Whether an update inside a condition would not be the plain one to the last digit.
+
+    The gradient of the scale of a batch normalisation is a product. SGD multiplies it by
+    the learning rate at once, and `arithmetic_optimizer.cc` changes the order of these
+    products, but not where one of them is in a branch.
+    """
+    return (
+        not model.run_eagerly
+        and isinstance(inner_optimizer(optimizer), keras.optimizers.SGD)
+        and any(isinstance(x, keras.layers.BatchNormalization) for x in all_layers(model))
     )

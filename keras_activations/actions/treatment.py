@@ -59,7 +59,7 @@ class Treatment:
     def __init__(self, model, optimizer, rules, actions, phase):
         self.guard = None
         if optimizer is not None:  # without updates there is nothing to treat
-            self.guard = guard_for(model, rules, actions, phase)
+            self.guard = guard_for(model, optimizer, rules, actions, phase)
         self._patient = Patient(
             model, optimizer, self.guard, Bounds(model), Snapshots(model, optimizer)
         )

@@ -1,12 +1,18 @@
-"""Outputs that TensorFlow computes together with what reads them.
+"""What TensorFlow computes together with what reads it.
 
 A further reader would keep the two apart, and apart they round differently: the run
 would no longer be the one without a monitor. So nothing reads these outputs, as nothing
 reads the pre-activation of `Dense(8, "tanh")`. NaN in them is in what comes of them as well.
 Where they are to be counted or sampled, which is rare, their operations are repeated.
+
+Gradients that arithmetic makes, like that of the scale of a batch normalisation, are
+multiplied by the learning rate in another order where nothing else reads them. Of these
+a copy is read.
 """
 
 import tensorflow as tf
+
+from keras_activations.telemetry.sampling import called_whole
 
 # What TensorFlow's `remapper.cc` makes one kernel of: with one of these operations, or with
 # several that are an activation like GELU or hard-swish. Not with ReLU: apart it rounds as
@@ -56,6 +62,41 @@ def repeated(tensor):
         op_def=operation.op_def,
     )
     return copy.outputs[tensor.value_index]
+
+
+def apart(tensors):
+    """The tensors, with copies of those that may be computed with what reads them.
+
+    Args:
+        tensors: list of tensors that are read already, or will be.
+    """
+    joined = [x for x in tensors if _may_be_joined(x)]
+    if not joined:
+        return tensors
+    # Beside the operations that it repeats TensorFlow would see that one will do.
+    copies = called_whole(lambda: [repeated(x) for x in joined])()
+    known = {id(x): copy for x, copy in zip(joined, copies, strict=True)}
+    return [known.get(id(x), x) for x in tensors]
+
+
+def _may_be_joined(tensor):
+    # Arithmetic that goes on in such, as far as is known by now. How many read it does not
+    # tell: Keras makes some operations twice, of which TensorFlow leaves one.
+    if tf.executing_eagerly() or tensor.op.type not in _ARITHMETIC:
+        return False
+    return _ARITHMETIC.issuperset(_readers(tensor))
+
+
+def _readers(tensor):
+    """Types of the operations that read a tensor, or an identity of it."""
+    found = set()
+    for operation in tensor.consumers():
+        if operation.type in ("Identity", "IdentityN"):
+            inputs = [id(x) for x in operation.inputs]
+            found |= _readers(operation.outputs[inputs.index(id(tensor))])
+        else:
+            found.add(operation.type)
+    return found
 
 
 def _is_fused(tensor):

@@ -166,7 +166,7 @@ def _tracing(look, dtype, masked, whole, wanted, units, option):
     return called_whole(trace, signature)
 
 
-def called_whole(function, signature):
+def called_whole(function, signature=None):
     """A `tf.function` that stays a call in the step's graph, wherever it is called.
 
     Put in line, each call would be optimised and made ready for itself: with a dozen

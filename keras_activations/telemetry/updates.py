@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_activations.telemetry import faults, optimizers, sampling
+from keras_activations.telemetry.fusion import apart
 
 
 class Updates:
@@ -39,27 +40,34 @@ class Updates:
         Returns:
             what `apply` does.
         """
-        scale = optimizers.loss_scale(optimizer)
         given = [
             (v, g) for v, g in zip(variables, gradients, strict=True) if g is not None
         ]
+        if given:
+            self._note_weights(record, optimizer, [v for v, _ in given])
+        scale = optimizers.loss_scale(optimizer)
+        if scale is not None:  # as it is before the update
+            scale = tf.cast(scale, tf.float32)
+        if self._guard is None:
+            # Only after the update it is known what else reads a gradient.
+            result = apply(gradients, variables)
+            self._note_gradients(record, given, scale, fused)
+            return result
+        self._note_gradients(record, given, scale, fused)
+        return self._guarded(record, optimizer, apply, gradients, variables)
+
+    def _note_gradients(self, record, given, scale, fused):
         # The gradient is the sum of those of all replicas.
         summed = self._replicas.summed([g for _, g in given]) if given else []
-        pairs = [
-            (v, faults.watched_values(g, fused))
-            for (v, _), g in zip(given, summed, strict=True)
-        ]
-        squares = norms = [faults.sum_of_squares(values) for _, values in pairs]
+        values = [faults.watched_values(g, fused) for g in summed]
+        if not fused:
+            values = apart(values)
+        squares = norms = [faults.sum_of_squares(x) for x in values]
         if scale is not None:
-            norms = [s / tf.square(tf.cast(scale, s.dtype)) for s in norms]
+            norms = [s / tf.square(scale) for s in norms]
         record.squares += squares
         record.norms += norms
-        record.gradients += pairs
-        if pairs:
-            self._note_weights(record, optimizer, [v for v, _ in pairs])
-        if self._guard is None:
-            return apply(gradients, variables)
-        return self._guarded(record, optimizer, apply, gradients, variables)
+        record.gradients += [(v, x) for (v, _), x in zip(given, values, strict=True)]
 
     def _note_weights(self, record, optimizer, variables):
         # Only in steps that are sampled; XLA wants both branches of one shape. Zeros

@@ -3,6 +3,7 @@
 import keras
 import pytest
 
+import keras_activations as ka
 from tests.modes.runs import (
     EAGERLY,
     batches,
@@ -83,3 +84,34 @@ def test_accumulated_updates_are_not_missed_by_samples():
     for window in windows:
         ratio = window.layers["hidden"].update_ratio
         assert ratio is None or ratio > 0
+
+
+def normalised():
+    """A network with a gradient that is a product, as that of the scale is."""
+    dense = keras.layers.Dense
+    inputs = x = keras.Input((64,))
+    for _ in range(2):
+        x = keras.layers.BatchNormalization()(dense(64, use_bias=False)(x))
+        x = keras.layers.ReLU()(x)
+    return keras.Model(inputs, dense(10)(x))
+
+
+@pytest.mark.parametrize("action", ["warn", "clip"])
+def test_products_are_multiplied_in_the_same_order(action):
+    """SGD does so with its rate, where nothing else reads the gradient of a scale."""
+    x, y = digits(44)
+
+    def run(monitor):
+        return fit(normalised, monitor, x=x, y=y, batch_size=16, epochs=2)
+
+    actions = dict.fromkeys(("on_nonfinite", "on_exploding_gradient"), action)
+    rules = [ka.rules.ExplodingGradient()]
+    watched = watch(run, rules=rules, every=20, **actions)
+    scale = next(v for v in watched.model.weights if v.path.endswith("gamma"))
+    (stats, *_) = (
+        w
+        for layer in watched.windows[0].layers.values()
+        for w in layer.weights
+        if w.path == scale.path
+    )
+    assert stats.gradient_norm > 0
