@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 import keras_activations as ka
+from tests.modes import runs
 from tests.poison import BAD_STEP, BATCH, DEPTH, STEPS, batches, chain, fit
 
 BAD = {"nan": np.nan, "inf": np.inf}
@@ -175,3 +176,65 @@ def test_overflow_that_loss_scaling_is_meant_for_is_no_finding():
     assert monitor.findings == []
     (first, *_) = monitor.stats.values()
     assert 0 < first.gradient_norm < 100  # unscaled
+
+
+class Masked(keras.layers.Layer):
+    """Puts that number in place of later positions, as attention masks its scores."""
+
+    def __init__(self, number, **kwargs):
+        super().__init__(**kwargs)
+        self.number = number
+
+    def call(self, x):
+        return ops.where(ops.tri(8, dtype="bool"), x, self.number)
+
+
+def masked_attention(number, read="softmax"):
+    inputs = keras.Input((64,))
+    x = keras.layers.Reshape((8, 8))(inputs)
+    scores = Masked(number, name="mask")(keras.layers.Dense(8)(x))
+    x = keras.layers.Activation(read)(scores) @ x
+    return keras.Model(inputs, keras.layers.Dense(10)(keras.layers.Flatten()(x)))
+
+
+@pytest.mark.parametrize("layers", ["auto", "all"])
+def test_a_mask_of_minus_infinity_is_no_fault(layers, jit):
+    def run(monitor):
+        return runs.fit(lambda: masked_attention(-np.inf), monitor, compile=how)
+
+    how = {"jit_compile": jit}
+    monitor = ka.ActivationMonitor(layers=layers, every=4, verbose=0)  # it would stop
+    runs.assert_same_bits(run(None), run(monitor))
+    assert monitor.findings == []
+
+
+@pytest.mark.parametrize("number", [np.inf, np.nan])
+def test_other_numbers_in_its_place_are(number):
+    monitor = ka.ActivationMonitor(verbose=0)
+    # Of sigmoid comes 1, and everything behind it is finite.
+    runs.fit(lambda: masked_attention(number, "sigmoid"), monitor)
+    assert [(f.step, f.layer) for f in monitor.findings] == [(1, "mask")]
+
+
+def test_a_mask_hides_nothing_else():
+    monitor = ka.ActivationMonitor(verbose=0)
+    x, y = runs.digits(3)
+    x[BATCH + 1, 60] = np.nan
+    with_mask = lambda: masked_attention(-np.inf)  # noqa: E731
+    runs.fit(with_mask, monitor, x=x, y=y, batch_size=BATCH)
+    (finding,) = monitor.findings
+    assert (finding.step, finding.cause) == (2, "bad_data")
+
+
+def test_minus_infinity_that_reaches_the_loss_is_a_fault():
+    dense = keras.layers.Dense
+
+    def logarithms():
+        inputs = keras.Input((64,))
+        x = keras.layers.Activation(ops.log)(dense(8, "relu")(inputs))
+        return keras.Model(inputs, dense(10)(x))
+
+    monitor = ka.ActivationMonitor(verbose=0)
+    runs.fit(logarithms, monitor)
+    assert [(f.step, f.rule) for f in monitor.findings] == [(1, "nonfinite")]
+    assert monitor.findings[0].layer.startswith("activation")

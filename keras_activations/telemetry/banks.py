@@ -95,14 +95,20 @@ class Bank:
         # NaN is greater than nothing.
         self.squares.assign(tf.where(squares > greatest, squares, greatest))
 
-    def add_faults(self, step, counts):
-        """Adds exact counts of non-finite values; the first bad step's apart."""
+    def add_faults(self, step, counts, meant=False):
+        """Adds exact counts of non-finite values; the first bad step's apart.
+
+        Args:
+            step: number of the step.
+            counts: see `Reading.faults`.
+            meant: boolean, they say nothing bad of the step. Defaults to False.
+        """
         first_bad, dropped, samples = tf.unstack(self.flags.read_value())
         fresh = tf.equal(first_bad, 0)
         earlier = self.faults.read_value()
         added = tf.stack([earlier[0] + counts, earlier[1]])
         self.faults.assign(tf.where(fresh, tf.stack([counts, counts]), added))
-        bad = fresh & (tf.reduce_sum(counts) > 0)
+        bad = fresh & (tf.reduce_sum(counts) > 0) & tf.logical_not(meant)
         first_bad = tf.where(bad, tf.cast(step, tf.float64), first_bad)
         self.flags.assign(tf.stack([first_bad, dropped, samples]))
 

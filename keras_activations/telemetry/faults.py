@@ -1,11 +1,13 @@
 """Watches every step for NaN and Inf: a cheap sentinel, and exact counts if it trips."""
 
 import functools
+import math
 
 import tensorflow as tf
 
 from keras_activations.telemetry.implied import implied
 from keras_activations.telemetry.sampling import at_least_float32, called_whole
+from keras_activations.telemetry.taps import sublayers
 
 # Gradients below this size are often summed and applied in one fused loop under XLA.
 # A second reader would split that loop and round differently (seen with the scale of
@@ -73,6 +75,41 @@ def _source_counts(tensors):
     if not tensors:
         return tf.zeros([2], tf.float64)
     return tf.add_n([nonfinite_count(x) for x in tensors])
+
+
+def only_masked(layers, counts):
+    """Is all that is not finite -inf, from layers that have no weights of their own?
+
+    So attention scores are masked. What is wrong would reach the loss or a gradient.
+
+    Args:
+        layers: as in `counts`.
+        counts: what that gave.
+
+    Returns:
+        boolean scalar.
+    """
+    may = [_below_infinity(x) if _owns_nothing(layer) else False for layer, x in layers]
+    may = tf.stack([*may, *[False] * (counts.shape[0] - len(may))])
+    nan, inf = tf.unstack(counts > 0, axis=1)
+    return tf.reduce_all(~nan & (may | ~inf))
+
+
+def _owns_nothing(layer):
+    inner = sum(len(sublayer.weights) for sublayer in sublayers(layer))
+    return len(layer.weights) == inner
+
+
+def _below_infinity(tensors):
+    return tf.reduce_all([_highest(x.dtype)(x) < math.inf for x in tensors])
+
+
+@functools.cache
+def _highest(dtype):
+    return called_whole(
+        lambda tensor: tf.cast(tf.reduce_max(tensor), tf.float32),
+        [tf.TensorSpec(None, dtype)],
+    )
 
 
 def nonfinite_count(tensor):

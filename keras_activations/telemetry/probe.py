@@ -215,8 +215,9 @@ class Probe:
 
     def _count_faults(self, record, bank, layers):
         counts = faults.counts(record, layers)
+        meant = faults.only_masked(layers, counts)
         shared = [kind == "gradient" for kind, _ in bank.layout.sources]
-        bank.add_faults(record.step, self.replicas.once(counts, shared))
+        bank.add_faults(record.step, self.replicas.once(counts, shared), meant)
 
     def _sample(self, record, bank, layers):
         outputs = [
