@@ -44,8 +44,9 @@ class UpdateGuard:
             the greatest one's norm.
         rate_factor: what a learning rate schedule is multiplied by.
         preconditioner: the `Preconditioner` of the updates.
+        used: whether a step with it was traced.
 
-    The last five take effect when the step is next traced.
+    Those from `clipping` to `preconditioner` take effect when the step is next traced.
     """
 
     def __init__(self, model, nonfinite=True, exploding=None, outside=False):
@@ -58,6 +59,7 @@ class UpdateGuard:
         self.raised: set[int] = set()
         self.rate_factor = 1.0
         self.preconditioner = Preconditioner()
+        self.used = False
         self._held = None
 
     @property
@@ -95,6 +97,7 @@ class UpdateGuard:
             boolean scalar: is the update dropped? And the squared norms of what is
             learnt of these gradients.
         """
+        self.used = True
         # LossScaleOptimizer drops updates that are not finite itself, and must see
         # them: they are how it finds its scale.
         scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)

@@ -56,5 +56,7 @@ def _rounds_otherwise_in_a_branch(model, optimizer):
     return (
         not model.run_eagerly
         and isinstance(inner_optimizer(optimizer), keras.optimizers.SGD)
-        and any(isinstance(x, keras.layers.BatchNormalization) for x in all_layers(model))
+        and any(
+            isinstance(x, keras.layers.BatchNormalization) for x in all_layers(model)
+        )
     )

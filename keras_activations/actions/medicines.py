@@ -108,6 +108,11 @@ def _listed(parts):
 
 
 def _restore(patient, finding, batch, older=False):
+    if patient.unchanged and finding.rule == "nonfinite":
+        raise Untreatable(
+            "no update has been made yet, so that it is neither what was learnt nor the "
+            "learning rate"
+        )
     rate = _back_off(patient, finding.cause)
     step = patient.restore(older)
     if step is None:
@@ -124,6 +129,10 @@ def _restore_older(patient, finding, batch):
 
 
 def _back_off(patient, cause):
+    if not patient.guard.used:
+        raise Untreatable(
+            "the updates are not made by the optimizer that the model was compiled with"
+        )
     factor, stride = BACK_OFF, patient.stride or 0.0
     # How far an update goes is in proportion to the rate, whatever the optimizer.
     while cause == "learning_rate" and LEAST < stride * factor < math.inf:

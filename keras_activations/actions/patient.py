@@ -12,6 +12,7 @@ from keras_activations.actions.bounds import Bounds
 from keras_activations.actions.feeds import NotTaken
 from keras_activations.actions.learning_rate import keep_below
 from keras_activations.actions.preconditioning import knows_how
+from keras_activations.actions.slots import inner_optimizer
 from keras_activations.actions.snapshots import Snapshots
 from keras_activations.actions.targets import OtherTargets, standardised_targets
 
@@ -53,6 +54,21 @@ class Patient:
     trace_anew: Callable | None = None
     greatest_rate: float = math.inf
     stride: float | None = None
+    _updates_before: int = 0
+
+    def begin(self):
+        """A run begins."""
+        self._updates_before = self._updates
+
+    @property
+    def unchanged(self):
+        """Whether no update has been made since the run began."""
+        return self._updates == self._updates_before
+
+    @property
+    def _updates(self):
+        # What Keras counts in it are steps whose updates were not held back.
+        return int(inner_optimizer(self.optimizer)._iterations.numpy())
 
     def keep_rate(self):
         """Keeps a lowered learning rate low: a callback may set it before each step."""

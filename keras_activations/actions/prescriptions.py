@@ -39,9 +39,9 @@ def for_finding(finding, model, slowed=False):
         return [m.SHRINK_AND_STANDARDISE, m.SHRINK_RECURRENT, m.RESTORE]
     if grows_without_end(model) and finding.cause != "learning_rate":
         return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
+    if finding.cause == "unscaled_inputs":
+        return [m.RESTART, m.RESTORE_AND_CLIP, m.RESTORE]
     if finding.rule == "exploding_gradient":
-        if finding.cause == "unscaled_inputs":
-            return [m.RESTART, m.RESTORE_AND_CLIP, m.RESTORE]
         if finding.cause == "large_weights":
             return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
     return [m.RESTORE, m.RESTORE_OLDER, m.RESTORE_OLDER]

@@ -5,6 +5,7 @@ import dataclasses
 import math
 
 from keras_activations.actions import prescriptions
+from keras_activations.actions.bad_steps import BadSteps
 from keras_activations.actions.bounds import Bounds
 from keras_activations.actions.clipping import clip
 from keras_activations.actions.guards import guard_for
@@ -15,8 +16,6 @@ from keras_activations.health.finding import Finding
 from keras_activations.health.weights import longest_stride
 
 TRIES = 3  # of each rule; then the run is stopped
-# So many bad steps among the last ones are more than dropping their updates can heal.
-BAD_STEPS, AMONG = 3, 30
 # What is done where a medicine cannot be given: the default action of the rule.
 OTHERWISE = {"nonfinite": "stop"}
 # Of these the next medicine is tried at once where one cannot be given.
@@ -30,12 +29,14 @@ class Case:
     Attributes:
         finding: the `Finding` it was last found by.
         ladder: list of `Medicine`, to be tried one after the other.
-        tried: what has been done, a list of str.
+        tried: what has been done, or could not be, a list of str.
+        given: how many medicines were given.
     """
 
     finding: Finding
     ladder: list
     tried: list = dataclasses.field(default_factory=list)
+    given: int = 0
 
 
 class Treatment:
@@ -67,7 +68,7 @@ class Treatment:
         self._loss_scaling = hasattr(optimizer, "inner_optimizer")
         self._cases: dict[str, Case] = {}
         self._due: list[tuple[Case, Medicine]] = []
-        self._bad_steps: list[int] = []
+        self._bad_steps = BadSteps()
         self._batch: Batch | None = None
         self.on_changed = lambda: None
 
@@ -81,7 +82,12 @@ class Treatment:
         self._patient.trace_anew = trace_anew
         self._patient.greatest_rate = math.inf
         self._patient.stride = None
-        self._cases, self._due, self._bad_steps = {}, [], []
+        self._cases, self._due = {}, []
+        # How many steps a loop by hand makes before it has them judged is its own affair.
+        execution = getattr(self._patient.model, "steps_per_execution", 1)
+        self._bad_steps = BadSteps(None if trace_anew is None else execution)
+        if self.guard is not None:
+            self._patient.begin()
         if self._rescues:
             self._patient.snapshots.take(step)
 
@@ -171,11 +177,8 @@ class Treatment:
         case = self._cases.get("nonfinite")
         if case is None or (self._loss_scaling and fault.where == "gradient"):
             return []
-        self._bad_steps = [s for s in self._bad_steps if s > step - AMONG] + [step]
-        # Of bad data the rest can be learnt from, unless it is the most of it.
-        if len(self._bad_steps) < (AMONG // 2 if fault.batch_count else BAD_STEPS):
+        if not self._bad_steps.too_many(step, bool(fault.batch_count)):
             return []
-        self._bad_steps = []
         return self._next(case, step)
 
     def _next(self, case, step):
@@ -198,12 +201,13 @@ class Treatment:
         except Untreatable as reason:
             return self._refused(case, medicine, str(reason), step)
         case.tried.append(text)
-        self._bad_steps = []
+        case.given += 1
+        self._bad_steps.forget()
         if medicine.changes_weights:
             if not medicine.restores:
                 self._patient.snapshots.begin_anew(step)
             self.on_changed()
-        message = f"rescue, try {len(case.tried)} of at most {TRIES}: {text}."
+        message = f"rescue, try {case.given} of at most {TRIES}: {text}."
         return _intervention(case.finding, "rescue", message, step, medicine.name)
 
     def _refused(self, case, medicine, reason, step):

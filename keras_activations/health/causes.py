@@ -16,7 +16,7 @@ MEDICINES = {
     ),
     "learning_rate": "lower it tenfold, warm it up, or clip gradients (`global_clipnorm`)",
     "dead_bias": "start them at 0",
-    "bad_data": "look for missing values in the data",
+    "bad_data": "look for missing or infinite values in the data",
     "overflow": "keep this layer in float32, or bound what comes into it",
 }
 

@@ -22,13 +22,13 @@ class DeadUnits:
 
     Args:
         threshold: float in (0, 1], share of dead units that is too much.
-            Defaults to 0.5.
+            Defaults to 0.59, so that three of five are.
         patience: int >= 1, consecutive windows. Defaults to 3.
     """
 
     name = "dead_units"
 
-    def __init__(self, threshold=0.5, patience=3):
+    def __init__(self, threshold=0.59, patience=3):
         self.threshold = check_share("threshold", threshold)
         self.patience = check_patience(patience)
 

@@ -12,6 +12,8 @@ from keras_activations.health.suspects import Case
 # LossScaleOptimizer halves its scale, 2**15 at first, on each overflow. That many in
 # a row is its usual start; more means that the gradients themselves are at fault.
 OVERFLOWS_ALLOWED = 20
+# Good steps after which a fault is a new one.
+GONE = 30
 
 
 class Examiner:
@@ -34,6 +36,7 @@ class Examiner:
         self._bad_until = 0
         self._overflows = 0
         self._told_fault = False
+        self._last_at: dict[tuple, int] = {}
         self._epoch_start = None
         self._nonfinite = _one(rules, NonFinite)
         self._exploding = _one(rules, ExplodingGradient)
@@ -42,6 +45,7 @@ class Examiner:
         """A new run: what was not finite at the end of the last one is told again."""
         self._bad_until = self._overflows = 0
         self._told_fault = False
+        self._last_at = {}
         self._epoch_start = None
 
     @property
@@ -55,6 +59,7 @@ class Examiner:
         self._history = History()
         self._illnesses = ()
         self._ill_for = {}
+        self._last_at = {}
 
     def begin_epoch(self, step):
         """A new epoch, before which so many steps were done."""
@@ -63,7 +68,8 @@ class Examiner:
     def judge_fault(self, fault, layout, last_step, epoch, window=None):
         """Findings for a step that was not finite.
 
-        A fault that goes on from step to step is one illness, told once.
+        A fault that goes on from step to step is one illness, told once, and so is one
+        that comes and goes in the same place.
 
         Args:
             fault: a `Fault`.
@@ -76,8 +82,10 @@ class Examiner:
             return []
         goes_on = fault.step <= self._bad_until + 1
         self._overflows = self._overflows + 1 if goes_on else 1
-        told = goes_on and self._bad_until > 0
-        self._bad_until = last_step
+        place = fault.where, fault.path, bool(fault.batch_count)
+        comes_back = fault.step <= self._last_at.get(place, -GONE) + GONE
+        told = comes_back or (goes_on and self._bad_until > 0)
+        self._bad_until = self._last_at[place] = last_step
         if self._loss_scaling and fault.where == "gradient":
             told = self._overflows != OVERFLOWS_ALLOWED
             self._told_fault &= goes_on
@@ -88,7 +96,7 @@ class Examiner:
         finding = self._nonfinite.judge_fault(
             fault, layer, epoch, between, self._batch(fault.step)
         )
-        case = Case(finding, window, self._history)
+        case = Case(finding, window, self._known(window))
         earlier = self._illnesses[0].root if self._illnesses else None
         finding = explained_fault(case, fault, self._loss_scaling, earlier)
         return self._named([finding])
@@ -128,8 +136,14 @@ class Examiner:
         state = self._states[self._exploding.name]
         findings, state = self._exploding.judge_dropped(window, state, limit)
         self._states[self._exploding.name] = state
-        cases = [Case(finding, window, self._history) for finding in findings]
+        history = self._known(window)
+        cases = [Case(finding, window, history) for finding in findings]
         return self._named([explained(case) for case in cases])
+
+    def _known(self, window):
+        """The history, which a fault in the first step comes before."""
+        fresh = self._history.first is None and window is not None and window.samples
+        return self._history.after(window) if fresh else self._history
 
     def _put_off(self, finding, window, before):
         """Whether to wait with a finding, and judge anew in the next window."""

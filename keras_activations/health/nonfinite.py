@@ -59,7 +59,7 @@ def _message(fault, between, batch, epoch):
         which = f" (batch {batch} of epoch {epoch + 1})" if batch else ""
         return (
             f"{text}, and the batch itself already holds {fault.batch_count}{which}: ",
-            "look for missing values in the data",
+            "look for missing or infinite values in the data",
         )
     if fault.where == "gradient":
         if between:

@@ -1,5 +1,7 @@
 """The rule on saturation: outputs on a flat, bounded side of their activation."""
 
+import math
+
 from keras_activations.health.gates import gate_saturation
 from keras_activations.health.streaks import (
     Streaks,
@@ -114,13 +116,27 @@ def _beyond(window, path):
     """How far the targets reach beyond an output, and the limit there, or None.
 
     Numbers of which the mean lies outside of a range, or which deviate by more than
-    its half, cannot all lie in it.
+    its half, cannot all lie in it. Where it has one end only, as that of ReLU, many of
+    them have to lie beyond.
     """
     limits, targets = window.layers[path].limits, window.targets
     if limits is None or targets is None or len(_outputs(window)) > 1:
         return None
     low, high = limits
     far_low, far_high = targets.mean - targets.std, targets.mean + targets.std
+    if math.isinf(high - low):
+        if _beyond_one_end(low, high, targets):
+            return (far_low, low) if math.isinf(high) else (far_high, high)
+        return None
     if low <= targets.mean <= high and targets.std <= (high - low) / 2:
         return None
     return (far_high, high) if far_high - high > low - far_low else (far_low, low)
+
+
+def _beyond_one_end(low, high, targets):
+    """Whether some targets lie far beyond the end of a range, and the usual one near it."""
+    # Counts and waiting times have a mean near 0 as well, and none below.
+    far, usual = 0.5 * targets.std, 0.25 * targets.std
+    below = targets.min < low - far and targets.mean < low + usual
+    above = targets.max > high + far and targets.mean > high - usual
+    return below or above

@@ -36,8 +36,14 @@ class VanishingGradient:
 
     def ill(self, window):
         """The layers ill in this window, for however long: dict of path to ratio."""
-        ratios = _ratios(window)
-        return {path: ratio for path, ratio in ratios.items() if ratio < self.ratio}
+        ill, others_learn = {}, False
+        for path, ratio in _ratios(window).items():
+            # Exactly 0 behind layers that learn is a branch that was not taken, like an
+            # expert that was not asked.
+            if ratio < self.ratio and not (ratio == 0 and others_learn):
+                ill[path] = ratio
+            others_learn |= ratio >= self.ratio
+        return ill
 
     def extreme(self, ratio):
         """Whether a ratio is beyond doubt."""

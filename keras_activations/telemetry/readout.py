@@ -134,7 +134,7 @@ def _limits(region):
     if region is None or not region.elementwise:
         return None
     limits = region.lower, region.upper
-    return limits if all(map(math.isfinite, limits)) else None
+    return limits if any(map(math.isfinite, limits)) else None
 
 
 def _distributions(reading):

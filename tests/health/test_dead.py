@@ -67,8 +67,8 @@ def units(count, of=20):
 @pytest.mark.parametrize(
     ("counts", "found"),
     [
-        ([15, 14, 13, 12, 11, 11, 11], [5]),  # they have stopped coming alive
-        ([15, 14, 13, 12, 11, 10, 9], []),
+        ([16, 15, 14, 13, 12, 12, 12], [5]),  # they have stopped coming alive
+        ([16, 15, 14, 13, 12, 11, 9], []),
         ([15, 15, 14, 14], [2]),  # that is no recovery
         ([12, 13, 14, 15], [2]),
     ],

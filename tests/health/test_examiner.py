@@ -43,8 +43,17 @@ def test_a_lasting_fault_is_told_once():
     assert told(examiner(), range(5, 9)) == [5]
 
 
-def test_a_fault_is_told_again_after_a_good_step():
-    assert told(examiner(), [3, 4, 6, 7, 20]) == [3, 6, 20]
+def test_a_fault_that_comes_and_goes_is_told_once():
+    assert told(examiner(), [3, 4, 6, 7, 20, 50, 81, 90]) == [3, 81]
+
+
+def test_a_fault_in_another_place_is_told_after_a_good_step():
+    judge = examiner()
+    assert told(judge, [3, 4]) == [3]
+    assert told(judge, [5], path="second") == []  # it has spread
+    assert told(judge, [7], path="last") == [7]
+    judge.begin_anew()  # a rescue has changed the weights
+    assert told(judge, [9], path="last") == [9]
 
 
 def test_a_fault_seen_over_several_steps_lasts_to_the_last_of_them():
@@ -52,7 +61,8 @@ def test_a_fault_seen_over_several_steps_lasts_to_the_last_of_them():
     judge = examiner()
     assert [f.step for f in judge.judge_fault(fault(2), LAYOUT, 4, 0)] == [2]
     assert judge.judge_fault(fault(5), LAYOUT, 8, 0) == []
-    assert [f.step for f in judge.judge_fault(fault(10), LAYOUT, 12, 0)] == [10]
+    assert judge.judge_fault(fault(38), LAYOUT, 40, 0) == []  # 30 after the last
+    assert [f.step for f in judge.judge_fault(fault(71), LAYOUT, 72, 0)] == [71]
 
 
 def test_a_finding_carries_the_epoch_and_the_action():

@@ -1,5 +1,7 @@
 """Saturation, judged in made-up windows."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -142,6 +144,24 @@ def test_an_output_whose_targets_are_out_of_reach_is_ill(mean, std, far, limit):
     [finding] = found_at_output(targets)
     assert (finding.layer, finding.value, finding.threshold) == ("out0", far, limit)
     assert_one_sentence(finding, "the tanh gives -1 to 1", "make the output linear")
+
+
+@pytest.mark.parametrize(
+    ("targets", "found"),
+    [
+        (ValueStats(0.0, 1.0, -2.0, 3.0), True),  # standardised
+        (ValueStats(-50.0, 9.0, -80.0, -10.0), True),
+        (ValueStats(3.0, 2.0, 0.0, 9.0), False),  # counts
+        (ValueStats(0.5, 4.0, 0.0, 99.0), False),  # mostly 0
+        (ValueStats(2.0, 1.0, -1.0, 5.0), False),  # a few are below
+    ],
+)
+def test_an_output_with_a_floor_and_targets_below_it(targets, found):
+    findings = found_at_output(targets, limits=(0.0, math.inf))
+    assert bool(findings) == found
+    if found:
+        assert findings[0].threshold == 0.0
+        assert_one_sentence(findings[0], "gives 0 to inf", "make the output linear")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,14 @@ def test_no_vanishing_gradient(gradients):
     assert run(rule, [norms(**gradients)])[0] == [[]]
 
 
+def test_a_branch_that_was_not_taken_is_none():
+    rule = rules.VanishingGradient(ratio=1e-3, patience=1)
+    assert run(rule, [norms(gate=0.1, expert1=0.0, expert2=0.5, head=1.0)])[0] == [[]]
+    # Not so what is only small, nor all up to a layer that lets nothing through.
+    assert run(rule, [norms(gate=0.1, query=1e-9, head=1.0)])[0] == [["query"]]
+    assert run(rule, [norms(first=0.0, second=0.0, head=1.0)])[0] == [["first"]]
+
+
 def test_vanishing_gradient_patience_and_recovery():
     ill, well = norms(a=0.0, b=1.0), norms(a=0.5, b=1.0)
     layers, _ = run(rules.VanishingGradient(patience=2), [ill] * 3 + [well] + [ill] * 3)
