@@ -183,8 +183,13 @@ def test_nothing_is_left(tmp_path):
 
 def test_a_run_that_cannot_be_helped_is_stopped_and_told_what_was_tried():
     class Overflow(keras.layers.Layer):
-        def call(self, x):
-            return x / (0 * x)
+        def build(self, shape):
+            self.calls = self.add_weight(initializer="zeros", trainable=False)
+
+        def call(self, x, training=False):
+            if training:  # a step that is dropped does not count
+                self.calls.assign_add(1.0)
+            return x / keras.ops.where(self.calls > 5, 0 * x, 1.0)
 
     monitor = treating("rescue")
     model = compiled(lambda: [keras.layers.Dense(4), Overflow()])
@@ -193,7 +198,7 @@ def test_a_run_that_cannot_be_helped_is_stopped_and_told_what_was_tried():
     assert (last.rule, last.action) == ("nonfinite", "stop")
     assert "so training stops. Tried: restored the weights" in last.message
     assert len(interventions(monitor)) == 3
-    assert last.step < 20
+    assert last.step < 40
 
 
 def test_an_illness_found_at_the_end_of_an_epoch_is_treated_in_the_next():
@@ -257,3 +262,78 @@ def test_in_a_loop_by_hand(with_inputs):
     else:
         assert "give `step` the inputs" in done[0].message
         assert all(f.action == "warn" for f in done)
+
+
+def rescued(model):
+    """The monitor of a rescue, eagerly: tracing would take most of the time."""
+    monitor = treating("rescue")
+    regress(model, monitor)
+    return monitor
+
+
+def regress(model, monitor=None):
+    x, y = ill.digits(40)
+    model.compile("sgd", "mse", run_eagerly=True)
+    callbacks = [monitor] if monitor else []
+    y = y[:, None].astype("float32")
+    model.fit(x, y, batch_size=ill.BATCH, shuffle=False, verbose=0, callbacks=callbacks)
+
+
+def test_targets_out_of_reach_are_left_to_the_user():
+    def network():
+        keras.utils.set_random_seed(1)
+        return keras.Sequential([keras.Input((64,)), layers.Dense(1, "tanh")])
+
+    plain, model = network(), network()
+    regress(plain)
+    found, refused = rescued(model).findings
+    assert found.rule == refused.rule == "saturation"
+    assert refused.action == "warn"
+    assert "cannot be rescued by rescaling: whatever the weights" in refused.message
+    for one, other in zip(state(plain), state(model), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+class Logarithm(layers.Layer):
+    """NaN in every step, and in the first one already."""
+
+    def call(self, x):
+        return keras.ops.log(x - 2.0)
+
+
+def test_what_was_never_learnt_is_not_to_blame():
+    model = keras.Sequential([keras.Input((64,)), Logarithm(), layers.Dense(1)])
+    before = [v.numpy() for v in model.variables]
+    monitor = rescued(model)
+    stop = monitor.findings[-1]
+    assert (stop.step, stop.action) == (3, "stop")
+    assert "no update has been made yet" in stop.message
+    assert len(monitor.findings) == 2
+    for one, other in zip(before, model.variables, strict=True):
+        np.testing.assert_array_equal(one, other.numpy())
+
+
+class OwnOptimizer(keras.Model):
+    """Trains with an optimizer that `compile` does not know of."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(1)
+        self.own = keras.optimizers.SGD(1e30)
+
+    def call(self, x):
+        return self.dense(x)
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = keras.ops.mean((self(x) - y) ** 2)
+        weights = self.trainable_variables
+        self.own.apply(tape.gradient(loss, weights), weights)
+        return {"loss": loss}
+
+
+def test_updates_of_another_optimizer_are_out_of_reach():
+    stop = rescued(OwnOptimizer()).findings[-1]
+    assert stop.action == "stop"
+    assert "not made by the optimizer that the model was compiled with" in stop.message

@@ -107,7 +107,15 @@ def _listed(parts):
     return ", and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
 
 
+def _none_in_reach(patient, finding, batch):
+    raise Untreatable("whatever the weights, the output cannot give such targets")
+
+
 def _restore(patient, finding, batch, older=False):
+    if not patient.guard.used:
+        raise Untreatable(
+            "the updates are not made by the optimizer that the model was compiled with"
+        )
     if patient.unchanged and finding.rule == "nonfinite":
         raise Untreatable(
             "no update has been made yet, so that it is neither what was learnt nor the "
@@ -129,10 +137,6 @@ def _restore_older(patient, finding, batch):
 
 
 def _back_off(patient, cause):
-    if not patient.guard.used:
-        raise Untreatable(
-            "the updates are not made by the optimizer that the model was compiled with"
-        )
     factor, stride = BACK_OFF, patient.stride or 0.0
     # How far an update goes is in proportion to the rate, whatever the optimizer.
     while cause == "learning_rate" and LEAST < stride * factor < math.inf:
@@ -215,6 +219,7 @@ def _names(paths):
     return ", ".join(paths[:4]) + more
 
 
+NONE_IN_REACH = Medicine("rescaling", _none_in_reach)
 RESCALE = Medicine("rescaling", _rescale, needs_batch=True)
 RESCALE_AND_SLOW = Medicine("rescaling", _rescale_and_slow, needs_batch=True)
 RESTART = Medicine("rescaling", _restart, needs_batch=True)

@@ -2,6 +2,7 @@
 
 from keras_activations.actions import medicines as m
 from keras_activations.actions.traits import grows_without_end, recurrent_layers
+from keras_activations.health.saturation import IN_REACH
 
 # Causes of dead units that are not in the weights of the layer itself.
 _WORN_AWAY = ("unknown", "small_weights")
@@ -17,6 +18,8 @@ def for_finding(finding, model, slowed=False):
         model: the `keras.Model`.
         slowed: bool, the learning rate was too high once in this run.
     """
+    if finding.medicine == IN_REACH:
+        return [m.NONE_IN_REACH]
     if finding.cause == "unscaled_targets" and finding.rule != "saturation":
         return [m.RESTART_WITH_TARGETS, m.RESTORE_AND_CLIP, m.RESTORE]
     if finding.rule in ("saturation", "dead_units", "vanishing_gradient"):
@@ -41,7 +44,6 @@ def for_finding(finding, model, slowed=False):
         return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
     if finding.cause == "unscaled_inputs":
         return [m.RESTART, m.RESTORE_AND_CLIP, m.RESTORE]
-    if finding.rule == "exploding_gradient":
-        if finding.cause == "large_weights":
-            return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
+    if finding.rule == "exploding_gradient" and finding.cause == "large_weights":
+        return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
     return [m.RESTORE, m.RESTORE_OLDER, m.RESTORE_OLDER]

@@ -212,14 +212,15 @@ class Treatment:
 
     def _refused(self, case, medicine, reason, step):
         case.tried.append(f"{medicine.name} could not be done ({reason})")
-        message = f"cannot be rescued by {medicine.name}: {reason}."
+        message = f"cannot be rescued by {medicine.name}: {reason}"
         # Nothing was changed, and what is not finite will not mend itself.
         if case.finding.rule in URGENT and len(case.tried) < len(case.ladder):
             following = self._next(case, step)
             if following:
                 return following[0]
-            return _intervention(case.finding, "rescue", message, step)
+            return _intervention(case.finding, "rescue", f"{message}.", step)
         action = OTHERWISE.get(case.finding.rule, "warn")
+        message += "; training stops." if action == "stop" else "."
         return _intervention(case.finding, action, message, step)
 
     def _given_up(self, case, step):

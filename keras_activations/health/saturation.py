@@ -14,6 +14,7 @@ from keras_activations.health.streaks import (
 _EXTREME = 0.95
 # Of an activation with a floor as well, where hardly an output is left in between.
 _AT_TOP, _FLAT = 0.25, 0.9
+IN_REACH = "scale the targets into that range or make the output linear"
 
 
 class Saturation:
@@ -86,9 +87,8 @@ class Saturation:
             f"mean {targets.mean:.2g} and deviation {targets.std:.2g}, so it will "
             "saturate without reaching them"
         )
-        advice = "scale the targets into that range or make the output linear"
-        message = f"{seen}: {advice}."
-        return finding_at(self, window, path, far, limit, message, advice)
+        message = f"{seen}: {IN_REACH}."
+        return finding_at(self, window, path, far, limit, message, IN_REACH)
 
 
 def _hidden(window):
