@@ -55,10 +55,11 @@ class VanishingGradient:
 
     def _message(self, stats, value):
         size = f"{value:.1e} of the greatest layer's" if value else "exactly 0"
+        unbounded = stats.activation is not None and stats.saturation is None
+        activations = "" if unbounded else "ReLU-like activations, "
         return (
             f"its gradient is {size}, so it hardly learns",
-            "use ReLU-like activations, larger initial weights, normalisation or skip "
-            "connections",
+            f"use {activations}larger initial weights, normalisation or skip connections",
         )
 
 

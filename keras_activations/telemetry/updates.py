@@ -60,7 +60,7 @@ class Updates:
         # The gradient is the sum of those of all replicas.
         summed = self._replicas.summed([g for _, g in given]) if given else []
         values = [faults.watched_values(g, fused) for g in summed]
-        if not fused:
+        if not fused and self._replicas.number == 1:  # sums over replicas stand alone
             values = apart(values)
         squares = norms = [faults.sum_of_squares(x) for x in values]
         if scale is not None:

@@ -1,5 +1,6 @@
 """Vanishing gradients, judged in made-up windows."""
 
+import dataclasses
 import math
 
 import pytest
@@ -41,6 +42,16 @@ def test_a_branch_that_was_not_taken_is_none():
     # Not so what is only small, nor all up to a layer that lets nothing through.
     assert run(rule, [norms(gate=0.1, query=1e-9, head=1.0)])[0] == [["query"]]
     assert run(rule, [norms(first=0.0, second=0.0, head=1.0)])[0] == [["first"]]
+
+
+def test_no_other_activation_is_advised_where_it_is_like_relu():
+    rule = rules.VanishingGradient(patience=1)
+    for activation, advised in ((None, True), ("tanh", True), ("relu", False)):
+        [first, head] = norms(a=1e-9, b=1.0)
+        shares = {"saturation_low": 0.1, "saturation_high": 0.0}
+        facts = {"activation": activation, **(shares if activation == "tanh" else {})}
+        _, [finding] = run(rule, [[dataclasses.replace(first, **facts), head]])
+        assert ("ReLU-like" in finding.message) == advised
 
 
 def test_vanishing_gradient_patience_and_recovery():
