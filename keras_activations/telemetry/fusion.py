@@ -38,7 +38,8 @@ _TAKEN_IN = {
     "Tanh",
 }
 # Of which `arithmetic_optimizer.cc` and `constant_folding.cc` change the order.
-_ARITHMETIC = {"Add", "AddV2", "AddN", "Sub", "Mul", "Div", "RealDiv", "Neg"}
+_SUMS = {"Add", "AddV2", "AddN", "Sub", "Neg"}
+_ARITHMETIC = {*_SUMS, "Mul", "Div", "RealDiv"}
 
 
 def fused(record):
@@ -80,11 +81,14 @@ def apart(tensors):
 
 
 def _may_be_joined(tensor):
-    # Arithmetic that goes on in such, as far as is known by now. How many read it does not
-    # tell: Keras makes some operations twice, of which TensorFlow leaves one.
+    # Arithmetic that goes on in such, as far as is known by now; a sum does only in sums.
+    # How many read it does not tell: Keras makes some operations twice, of which TensorFlow
+    # leaves one.
     if tf.executing_eagerly() or tensor.op.type not in _ARITHMETIC:
         return False
-    return _ARITHMETIC.issuperset(_readers(tensor))
+    read_by = _readers(tensor)
+    joins = not read_by or tensor.op.type not in _SUMS or bool(read_by & _SUMS)
+    return joins and _ARITHMETIC.issuperset(read_by)
 
 
 def _readers(tensor):
