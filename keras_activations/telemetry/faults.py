@@ -77,19 +77,24 @@ def _source_counts(tensors):
     return tf.add_n([nonfinite_count(x) for x in tensors])
 
 
-def only_masked(layers, counts):
+def only_masked(record, layers, counts):
     """Is all that is not finite -inf, from layers that have no weights of their own?
 
     So attention scores are masked. What is wrong would reach the loss or a gradient.
 
     Args:
-        layers: as in `counts`.
+        record, layers: as in `counts`.
         counts: what that gave.
 
     Returns:
         boolean scalar.
     """
-    may = [_below_infinity(x) if _owns_nothing(layer) else False for layer, x in layers]
+    may = [
+        _below_infinity([record.read(x) for x in calls])
+        if _owns_nothing(layer)
+        else False
+        for layer, calls in layers
+    ]
     may = tf.stack([*may, *[False] * (counts.shape[0] - len(may))])
     nan, inf = tf.unstack(counts > 0, axis=1)
     return tf.reduce_all(~nan & (may | ~inf))

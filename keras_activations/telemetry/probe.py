@@ -215,7 +215,7 @@ class Probe:
 
     def _count_faults(self, record, bank, layers):
         counts = faults.counts(record, layers)
-        meant = faults.only_masked(layers, counts)
+        meant = faults.only_masked(record, layers, counts)
         shared = [kind == "gradient" for kind, _ in bank.layout.sources]
         bank.add_faults(record.step, self.replicas.once(counts, shared), meant)
 
