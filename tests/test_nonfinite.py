@@ -226,6 +226,18 @@ def test_a_mask_hides_nothing_else():
     assert (finding.step, finding.cause) == (2, "bad_data")
 
 
+def test_what_the_model_puts_out_is_no_mask():
+    """When it predicts, there is no loss that would tell."""
+    inputs = keras.Input((64,))
+    logarithm = keras.layers.Activation(ops.log, name="logarithm")
+    model = keras.Model(inputs, logarithm(inputs))
+    model.compile(run_eagerly=True)
+    monitor = ka.ActivationMonitor(on_nonfinite="warn", verbose=0)
+    x, _ = runs.digits(1)
+    model.predict(x, verbose=0, callbacks=[monitor])
+    assert [f.layer for f in monitor.findings] == ["logarithm"]
+
+
 def test_minus_infinity_that_reaches_the_loss_is_a_fault():
     dense = keras.layers.Dense
 

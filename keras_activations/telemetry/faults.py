@@ -80,7 +80,8 @@ def _source_counts(tensors):
 def only_masked(record, layers, counts):
     """Is all that is not finite -inf, from layers that have no weights of their own?
 
-    So attention scores are masked. What is wrong would reach the loss or a gradient.
+    So attention scores are masked. What is wrong would reach the loss, a gradient or what
+    the model puts out.
 
     Args:
         record, layers: as in `counts`.
@@ -91,7 +92,7 @@ def only_masked(record, layers, counts):
     """
     may = [
         _below_infinity([record.read(x) for x in calls])
-        if _owns_nothing(layer)
+        if _owns_nothing(layer) and not any(map(record.is_model_output, calls))
         else False
         for layer, calls in layers
     ]
