@@ -92,8 +92,8 @@ class LayerStats:
         path: the layer's `path`.
         activation: name of the activation function, e.g. `"tanh"`.
         is_output: whether the layer's output is an output of the model.
-        limits: range of the activation, where it is bounded on both sides and each
-            output depends on one input only.
+        limits: range of the activation, where it is bounded on one side at least and
+            each output depends on one input only.
         count: finite output values looked at (a sample of the window's).
         mean, std, min, max: moments and extremes of those values.
         saturation_low, saturation_high: shares of values on a flat, bounded
