@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from keras_activations.telemetry.faults import sum_of_squares, values_of
+from keras_activations.telemetry.faults import sums_of_squares, values_of
 
 
 def scaled(gradient, scale):
@@ -21,7 +21,7 @@ def without_nonfinite(gradients):
 
 def squares(gradients, scale=None):
     """Squared norms of those that are not None, with a loss scale taken out."""
-    found = [sum_of_squares(values_of(g)) for g in gradients if g is not None]
+    found = sums_of_squares([values_of(g) for g in gradients if g is not None])
     if scale is None:
         return found
     return [s / tf.square(tf.cast(scale, s.dtype)) for s in found]

@@ -144,7 +144,10 @@ def sentinel(tensor):
     return tf.cast(tf.reduce_sum(at_least_float32(tensor)), tf.float32)
 
 
-def sum_of_squares(values):
-    """Squared L2 norm, a float32 scalar, and a sentinel as well."""
+def sums_of_squares(tensors):
+    """Squared L2 norm of each, float32 scalars, and sentinels as well."""
+    if not tensors:
+        return []
     # One pass over the values, where a square and a sum are two.
-    return 2 * tf.cast(tf.nn.l2_loss(at_least_float32(values)), tf.float32)
+    halves = [tf.nn.l2_loss(at_least_float32(x)) for x in tensors]
+    return tf.unstack(2 * tf.stack([tf.cast(half, tf.float32) for half in halves]))

@@ -19,6 +19,7 @@ from keras_activations.telemetry.record import (
     current_graph,
 )
 from keras_activations.telemetry.replicas import Replicas
+from keras_activations.telemetry.sampling import in_one_call
 from keras_activations.telemetry.taps import Taps
 from keras_activations.telemetry.updates import Updates, verdict
 
@@ -186,8 +187,8 @@ class Probe:
             _when(~healthy, lambda: self._count_faults(record, bank, layers))
             _when(record.sampling, lambda: self._sample(record, bank, layers))
 
-        # Mostly there is nothing to do: one condition costs half of what two do.
-        _when(record.sampling | ~healthy, look)
+        # Mostly there is nothing to do, and what is not done is one call.
+        _when(record.sampling | ~healthy, in_one_call(look))
         if self._guard is not None and record.dropped:
             dropped = tf.reduce_any(tf.stack(record.dropped))
             bank.add_dropped(dropped)

@@ -183,6 +183,14 @@ def called_whole(function, signature=None):
     return traced
 
 
+def in_one_call(function):
+    """A branch of a condition that is one operation, a call of the function.
+
+    Of a branch that is not taken TensorFlow goes through all operations, in every step.
+    """
+    return function if tf.executing_eagerly() else called_whole(function)
+
+
 def sampled_weights(variables, wanted, units_of=None):
     """Entries spread over each variable, as one float64 vector.
 

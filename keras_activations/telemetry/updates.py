@@ -62,7 +62,7 @@ class Updates:
         values = [faults.watched_values(g, fused) for g in summed]
         if not fused and self._replicas.number == 1:  # sums over replicas stand alone
             values = apart(values)
-        squares = norms = [faults.sum_of_squares(x) for x in values]
+        squares = norms = faults.sums_of_squares(values)
         if scale is not None:
             norms = [s / tf.square(scale) for s in norms]
         record.squares += squares
@@ -78,7 +78,9 @@ class Updates:
         record.weights_before.append(
             tf.cond(
                 record.sampling & optimizers.updates_now(optimizer),
-                lambda: sampling.sampled_weights(variables, entries, units_of),
+                sampling.in_one_call(
+                    lambda: sampling.sampled_weights(variables, entries, units_of)
+                ),
                 lambda: tf.zeros([size], tf.float64),
             )
         )

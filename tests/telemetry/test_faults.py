@@ -44,7 +44,7 @@ def test_counts_are_exact_and_the_sentinel_never_fails_to_trip(data, dtype):
 
     counts = faults.nonfinite_count(tensor).numpy()
     sentinel = faults.sentinel(tensor)
-    squares = faults.sum_of_squares(tensor)
+    (squares,) = faults.sums_of_squares([tensor])
 
     assert counts.tolist() == [np.isnan(array).sum(), np.isinf(array).sum()]
     assert sentinel.dtype == squares.dtype == tf.float32
@@ -61,11 +61,11 @@ def test_infinities_of_both_signs_do_not_cancel():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_sum_of_squares(dtype):
+def test_sums_of_squares(dtype):
     gradient = tf.cast(tf.random.normal((64, 64), stddev=300.0, seed=0), dtype)
     expected = np.square(float64(gradient)).sum()
 
-    found = faults.sum_of_squares(gradient)
+    (found,) = faults.sums_of_squares([gradient])
 
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
 
@@ -107,7 +107,7 @@ def recorded(outputs=(), loss=None, gradients=(), inputs=()):
     record.outputs = [(None, tf.constant(x)) for x in outputs]
     record.loss = loss
     record.gradients = [(None, tf.constant(x)) for x in gradients]
-    record.squares = [faults.sum_of_squares(x) for _, x in record.gradients]
+    record.squares = faults.sums_of_squares([x for _, x in record.gradients])
     record.batch = [[tf.constant(x) for x in inputs], [], []]
     return record
 
@@ -196,7 +196,7 @@ def test_the_same_under_xla():
             for name, y in (("fine", fine), ("bad", bad)):
                 found[dtype, name] = [
                     faults.sentinel(y),
-                    faults.sum_of_squares(faults.watched_values(y, fused=True)),
+                    *faults.sums_of_squares([faults.watched_values(y, fused=True)]),
                     faults.nonfinite_count(y),
                 ]
         return found
