@@ -1,5 +1,5 @@
 """Bounds: activations whose pre-activations are kept where there is slope, and layers
-that no gradient enters that is not finite.
+that no gradient enters that is not finite, or only a share of it.
 
 The layers are as the user made them but for the time in which a step is traced: what
 is saved, cloned or looked at between steps never has a bound in it.
@@ -10,7 +10,12 @@ import functools
 
 import keras
 
-from keras_activations.actions.slopes import finite_gradient, inward, sloped
+from keras_activations.actions.slopes import (
+    finite_gradient,
+    inward,
+    scaled_gradient,
+    sloped,
+)
 from keras_activations.activations.regions import region_of
 from keras_activations.telemetry.layouts import layer_at
 
@@ -26,6 +31,7 @@ class Bounds:
         self._model = model
         self._layers = {}
         self._filtered = {}
+        self._scaled = {}
 
     def add(self, path, nearest=None):
         """Bounds the activation of the layer with that path, from the next tracing on.
@@ -67,6 +73,10 @@ class Bounds:
         if layer is not None:
             self._filtered[path] = layer
 
+    def scale_gradient(self, layer, factor):
+        """Multiplies the gradient at the output of a layer, from the next tracing on."""
+        self._scaled[id(layer)] = layer, factor
+
     def of(self, path):
         """The bounds of that layer's pre-activations, or None."""
         return self._layers[path][1] if path in self._layers else None
@@ -89,7 +99,11 @@ class Bounds:
             for layer in self._filtered.values():
                 if callable(getattr(layer, "activation", None)):
                     replace(layer, "activation", _behind_filter(layer.activation))
-                replace(layer, "call", _before_filter(layer.call))
+                replace(layer, "call", _followed_by(finite_gradient, layer.call))
+            for layer, factor in self._scaled.values():
+                replace(
+                    layer, "call", _followed_by(scaled_gradient(factor), layer.call)
+                )
             yield
         finally:
             for own, name, was_set, before in reversed(replaced):
@@ -125,9 +139,9 @@ def _behind_filter(activation):
     return filtered
 
 
-def _before_filter(call):
+def _followed_by(function, call):
     @functools.wraps(call)
-    def filtered(*args, **kwargs):
-        return keras.tree.map_structure(finite_gradient, call(*args, **kwargs))
+    def followed(*args, **kwargs):
+        return keras.tree.map_structure(function, call(*args, **kwargs))
 
-    return filtered
+    return followed

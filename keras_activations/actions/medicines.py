@@ -76,15 +76,19 @@ def _restart(patient, finding, batch, alive=False):
     step = patient.restore(older=True)
     done = [] if step is None else [f"restored the weights and slots of step {step}"]
     again = bool(patient.guard.preconditioner.layers)
-    left_alone = None
+    changed = []
+    if finding.cause == "unscaled_inputs" and patient.rewrite_for_data(batch.inputs):
+        changed.append(_REWRITTEN)
+    left_alone = Untreatable()
     try:
-        done.append(_rescale(patient, finding, batch, alive))
+        changed.append(_rescale(patient, finding, batch, alive))
     except Untreatable as reason:
         left_alone = reason
-    standardised = [] if left_alone and again else _standardised(patient, batch)
-    if left_alone and not standardised:
+    if changed or not again:
+        changed += _standardised(patient, batch)
+    if not changed:
         raise left_alone
-    done += standardised
+    done += changed
     if grows_without_end(patient.model):
         done.append(_clip(patient, finding, batch))
     return _listed(done)
@@ -94,6 +98,7 @@ def _restart_alive(patient, finding, batch):
     return _restart(patient, finding, batch, alive=True)
 
 
+_REWRITTEN = "rewrote the layers that see the data for data of mean 0 and deviation 1"
 _STANDARDISED = (
     "makes updates from now on as though the inputs of each layer were standardised"
 )

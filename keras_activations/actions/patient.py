@@ -111,6 +111,20 @@ class Patient:
             self.trace_anew()
         return done
 
+    def rewrite_for_data(self, inputs):
+        """Has the layers that see the data compute what they would of standardised data.
+
+        Returns:
+            bool: whether that can be done.
+        """
+        preconditioner = self.guard.preconditioner
+        if preconditioner.layers:  # it was done, and learnt from since
+            return False
+        try:
+            return preconditioner.rewrite(self.model, inputs, self.optimizer)
+        except NotTaken:
+            return False
+
     def standardised_targets(self, batch):
         """What it takes to make updates as though the targets were standardised.
 
@@ -128,7 +142,9 @@ class Patient:
             targets: what `standardised_targets` gave.
             batch: the same `Batch`.
         """
-        targets.begin(lambda: self.model(batch.inputs, training=False))
+        for each in targets:
+            each.begin(lambda: self.model(batch.inputs, training=False))
+            self.bounds.scale_gradient(each.layer, each.loss_factor)
         self.guard.preconditioner.targets = targets
         self.guard.preconditioner.forget_slots(self.optimizer)
         self.guard.norms.learn_anew()

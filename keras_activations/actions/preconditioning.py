@@ -29,19 +29,19 @@ class Preconditioner:
 
     Attributes:
         layers: dict of a kernel's id to its `Standardised`.
-        targets: `StandardisedTargets`, or None.
+        targets: list of `StandardisedTargets`.
 
     What they hold takes effect when the step is next traced.
     """
 
     def __init__(self):
         self.layers: dict[int, Standardised] = {}
-        self.targets: StandardisedTargets | None = None
+        self.targets: list[StandardisedTargets] = []
 
     @property
     def active(self):
         """Whether anything is standardised."""
-        return bool(self.layers) or self.targets is not None
+        return bool(self.layers or self.targets)
 
     def units_of(self, variable):
         """What the entries of a kernel are multiplied by to give what is learnt.
@@ -51,8 +51,9 @@ class Preconditioner:
         """
         layer = self.layers.get(id(variable))
         units = None if layer is None else layer.deviation
-        if self.targets is not None and variable is self.targets.kernel:
-            units = (np.ones(1) if units is None else units) / self.targets.deviation
+        for targets in self.targets:
+            if variable is targets.kernel:
+                units = (np.ones(1) if units is None else units) / targets.deviation
         return units
 
     def add(self, model, inputs, optimizer):
@@ -72,20 +73,31 @@ class Preconditioner:
         self.forget_slots(optimizer)
         return bool(self.layers)
 
+    def rewrite(self, model, inputs, optimizer):
+        """Has the layers that see the data compute what they would of standardised data.
+
+        Unlike `add` it changes what the model is: its weights are taken to be drawn for
+        such data, as initialisers draw them. The arguments are those of `add`.
+
+        Returns:
+            bool: whether there was such a layer.
+        """
+        layers = [s for s in standardised_layers(model, inputs) if s.of_data]
+        _rewrite(layers, Standardised.outer)
+        forget(optimizer, _variables(layers))
+        return bool(layers)
+
     def forget_slots(self, optimizer):
         """After slots were put back that may be those of other inputs."""
-        variables = [v for s in self.layers.values() for v in (s.kernel, s.bias)]
-        if self.targets is not None:
-            variables += [self.targets.kernel, self.targets.bias]
-        forget(optimizer, variables)
+        forget(optimizer, _variables([*self.layers.values(), *self.targets]))
 
     # In the graph
 
     def gradients(self, gradients, variables):
         """The gradients of what is learnt, for those of what the variables hold."""
         gradients = list(gradients)
-        if self.targets is not None:
-            gradients = self.targets.gradients(gradients, variables)
+        for targets in self.targets:
+            gradients = targets.gradients(gradients, variables)
         for layer, at, bias_at in self._places(gradients, variables):
             bias = None if bias_at is None else gradients[bias_at]
             gradients[at], bias = layer.gradients(gradients[at], bias)
@@ -96,13 +108,13 @@ class Preconditioner:
     def around(self, update, gradients, variables):
         """Has an update made while the variables hold what is learnt."""
         layers = [layer for layer, _, _ in self._places(gradients, variables)]
-        if self.targets is not None:
-            self.targets.enter()
+        for targets in self.targets:
+            targets.enter()
         _rewrite(layers, Standardised.inner)
         update()
         _rewrite(layers, Standardised.outer)
-        if self.targets is not None:
-            self.targets.leave()
+        for targets in self.targets:
+            targets.leave()
 
     def _places(self, gradients, variables):
         known = {
@@ -114,6 +126,10 @@ class Preconditioner:
             bias = None if layer.bias is None else known.get(id(layer.bias))
             if id(layer.kernel) in known and (layer.bias is None or bias is not None):
                 yield layer, known[id(layer.kernel)], bias
+
+
+def _variables(layers):
+    return [v for layer in layers for v in (layer.kernel, layer.bias)]
 
 
 def _rewrite(layers, how):

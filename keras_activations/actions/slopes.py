@@ -90,3 +90,13 @@ def finite_gradient(x):
         return tf.where(tf.math.is_finite(upstream), upstream, tf.zeros_like(upstream))
 
     return tf.identity(x), gradient
+
+
+def scaled_gradient(factor):
+    """A function that gives the value itself, and multiplies its gradient."""
+
+    @tf.custom_gradient
+    def same(x):
+        return tf.identity(x), lambda upstream: upstream * tf.cast(factor, x.dtype)
+
+    return same

@@ -16,11 +16,13 @@ from keras_activations.actions.feeds import (
 from keras_activations.actions.recurrent import cell_gates
 from keras_activations.activations.regions import region_of
 
-# A feature that varies less, beside the one that varies most, may do so by chance. Data
-# comes in any units, but a feature that is mostly one value, like a pixel at the border,
-# says little of itself in one batch; units of one layer that do not vary are dead or
-# saturated, and may not be so for long.
-LEAST_OF_DATA, LEAST_OF_UNITS = 1e-4, 0.1
+# Data comes in any units: a feature is constant where it varies less than this beside its
+# own size. Units of one layer that vary less, beside the one that varies most, are dead
+# or saturated, and may not be so for long.
+LEAST_OF_DATA, LEAST_OF_UNITS = 1e-6, 0.1
+# A feature that is mostly one value, like a pixel at the border, says little of itself in
+# one batch: it is taken to vary as the others do, or as far as it was seen to reach.
+MOSTLY = 0.75
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Standardised:
         bias: its variable, or None.
         mean, deviation: arrays, `(inputs, 1)`.
         row: of the bias, where it has one for the inputs and one for the state.
+        of_data: bool, the inputs are what the model is given.
     """
 
     kernel: keras.Variable
@@ -39,6 +42,7 @@ class Standardised:
     mean: np.ndarray
     deviation: np.ndarray
     row: int | None = None
+    of_data: bool = False
 
     def inner(self, kernel, bias):
         """V and c for W and b, tensors; None stays None."""
@@ -145,12 +149,15 @@ def _of_inputs(kernel, bias, row, inputs, is_data):
     greatest = deviation.max(initial=0.0)
     if not greatest > 0:
         return None
-    known = deviation > (LEAST_OF_DATA if is_data else LEAST_OF_UNITS) * greatest
     if is_data:
-        # Not where one value is it all, but where none is the most of it.
-        known &= (values == np.median(values, axis=0)).mean(axis=0) < 0.75
-    deviation = np.where(known, deviation, greatest)
-    return Standardised(kernel, bias, mean[:, None], deviation[:, None], row)
+        known = deviation > LEAST_OF_DATA * np.abs(values).max(axis=0)
+        known &= (values == np.median(values, axis=0)).mean(axis=0) < MOSTLY
+        usual = np.median(deviation[known]) if known.any() else greatest
+        otherwise = np.maximum(usual, np.ptp(values, axis=0) / 2)
+    else:
+        known, otherwise = deviation > LEAST_OF_UNITS * greatest, greatest
+    deviation = np.where(known, deviation, otherwise)
+    return Standardised(kernel, bias, mean[:, None], deviation[:, None], row, is_data)
 
 
 def _kernels(layer):

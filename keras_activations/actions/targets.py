@@ -7,18 +7,21 @@ as large, and those of its output layer have to carry weights of that size. With
 
 the loss of the scaled targets is the loss divided by s to its degree, and V and c are
 what can be learnt of it. As in `preconditioning`, the variables hold them for the time
-of an update only, and the model is what it always was.
+of an update only, and the model is what it always was. Of several outputs each has a
+loss of its own, so that it is at the output that the gradient is made smaller.
 
 Reference:
     LeCun, Bottou, Orr and Müller, "Efficient BackProp", 1998.
 """
 
 import dataclasses
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_activations.actions.degrees import degree
 from keras_activations.actions.feeds import (
     NotTaken,
     intercepted,
@@ -26,9 +29,9 @@ from keras_activations.actions.feeds import (
     untouched_averages,
 )
 from keras_activations.actions.gradients import scaled
+from keras_activations.actions.pairing import NotPaired, paired
+from keras_activations.health.suspects import UNSCALED_TARGETS
 
-# How a loss grows with the targets' scale.
-_DEGREES = {"mean_squared_error": 2, "mean_absolute_error": 1}
 _AS_BUILT = 3.0
 
 
@@ -38,31 +41,40 @@ class OtherTargets(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class StandardisedTargets:
-    """The layer that puts out what is compared with the targets.
+    """A layer that puts out what is compared with targets.
 
     Attributes:
-        kernel, bias: its variables.
+        layer: the Dense layer.
+        place: int, which of the model's outputs it gives.
         mean: of the targets, array of shape `(outputs,)`.
         deviation: of all of them together, float.
         degree: of the loss, int.
     """
 
-    kernel: keras.Variable
-    bias: keras.Variable
+    layer: Any
+    place: int
     mean: np.ndarray
     deviation: float
     degree: int
 
     @property
+    def kernel(self):
+        return self.layer._kernel
+
+    @property
+    def bias(self):
+        return self.layer.bias
+
+    @property
     def loss_factor(self):
-        """What the loss of the scaled targets is multiplied by."""
+        """What the loss, and so the gradient at the output, is multiplied by."""
         return self.deviation**-self.degree
 
     def gradients(self, gradients, variables):
-        """The gradients of what is learnt of the scaled targets."""
+        """The gradients of V and c, where that at the output was multiplied so."""
         own = id(self.kernel), id(self.bias)
         return [
-            scaled(g, self.loss_factor * (self.deviation if id(v) in own else 1.0))
+            scaled(g, self.deviation) if id(v) in own else g
             for g, v in zip(gradients, variables, strict=True)
         ]
 
@@ -80,56 +92,75 @@ class StandardisedTargets:
         """Moves the outputs of one batch to where learning of scaled targets begins.
 
         Args:
-            predict: callable that gives these outputs.
+            predict: callable that gives the model's outputs.
         """
-        spread = np.std(keras.ops.convert_to_numpy(predict()))
+        spread = np.std(self._of(predict()))
         # As an initialiser leaves it, and far from what is to be learnt.
         if spread < _AS_BUILT and spread * _AS_BUILT < self.deviation:
             self.kernel.assign(self.kernel * self.deviation)
-        outputs = keras.ops.convert_to_numpy(predict()).reshape(-1, len(self.mean))
+        outputs = self._of(predict()).reshape(-1, len(self.mean))
         self.bias.assign_add(self.mean - outputs.mean(axis=0))
+
+    def _of(self, outputs):
+        return keras.ops.convert_to_numpy(keras.tree.flatten(outputs)[self.place])
 
 
 def standardised_targets(model, inputs, targets):
-    """`StandardisedTargets` of a model.
+    """The outputs of a model that can learn so, a list of `StandardisedTargets`.
+
+    Of several outputs those whose targets are scaled already are left alone.
 
     Args:
         model: a compiled `keras.Model`.
         inputs, targets: one batch.
 
     Raises:
-        OtherTargets: if they cannot be had.
+        OtherTargets: if there are none.
     """
-    degree = _degree(model)
-    layer = _output_layer(model, inputs)
-    values = keras.tree.flatten(targets)
-    if len(values) != 1 or values[0] is None:
-        raise OtherTargets("there is not one array of targets")
-    values = np.asarray(values[0], np.float64)
+    outputs, layers = _outputs(model, inputs)
+    try:
+        pairs = paired(model, outputs, targets)
+    except NotPaired as error:
+        raise OtherTargets(str(error)) from error
+    found, reasons = [], []
+    for place, (values, loss) in enumerate(pairs):
+        if len(pairs) > 1 and not _large(values):
+            continue
+        try:
+            found.append(_standardised(layers[place], place, values, loss))
+        except OtherTargets as reason:
+            reasons.append(str(reason))
+    if not found:
+        raise OtherTargets(
+            "; ".join(reasons) or "no output has targets of a large size"
+        )
+    return found
+
+
+def _large(values):
+    size = np.sqrt(np.mean(np.square(np.asarray(values, np.float64))))
+    return bool(size > UNSCALED_TARGETS)
+
+
+def _standardised(layer, place, values, loss):
+    if layer is None:
+        raise OtherTargets("the output is not that of one linear Dense layer")
+    values = np.asarray(values, np.float64)
     if layer.units > 1 and values.shape[-1:] != (layer.units,):
         raise OtherTargets("the targets do not have the shape of the output")
     values = values.reshape(-1, layer.units)
-    deviation = values.std(axis=0).max(initial=0.0)
+    deviation = float(values.std(axis=0).max(initial=0.0))
     if not (np.isfinite(values).all() and 0 < deviation < 1e15):
         raise OtherTargets("the targets are not finite, or all the same")
-    bias, dtype = layer.bias, layer.bias.dtype
-    mean = values.mean(axis=0).astype(dtype)
-    return StandardisedTargets(layer._kernel, bias, mean, float(deviation), degree)
+    grows = degree(loss, values)
+    if grows is None:
+        raise OtherTargets("the loss is not one of distances to the targets alone")
+    mean = values.mean(axis=0).astype(layer.bias.dtype)
+    return StandardisedTargets(layer, place, mean, deviation, grows)
 
 
-def _degree(model):
-    try:
-        loss = keras.losses.get(model.loss)
-    except (TypeError, ValueError):
-        loss = None
-    # A loss is an object or a function.
-    name = getattr(getattr(loss, "fn", loss), "__name__", "")
-    if name not in _DEGREES or model.losses:
-        raise OtherTargets("the loss is not a mean of squares or of distances alone")
-    return _DEGREES[name]
-
-
-def _output_layer(model, inputs):
+def _outputs(model, inputs):
+    """The outputs for a batch, and for each the free linear layer it is of, or None."""
     layers: dict = {}
     called: dict = {}
     outputs = []
@@ -146,18 +177,21 @@ def _output_layer(model, inputs):
             output = output_of(model, inputs)
         except NotTaken as error:
             raise OtherTargets(str(error)) from error
-    layer = layers.get(id(output))
-    free = isinstance(layer, keras.layers.Dense) and _free(layer)
-    if not free or called[id(layer)] > 1:
-        raise OtherTargets("the output is not that of one linear Dense layer")
-    return layer
+    found = [layers.get(id(each)) for each in keras.tree.flatten(output)]
+    return output, [x if _free(x) and called[id(x)] == 1 else None for x in found]
 
 
 def _free(layer):
+    if not isinstance(layer, keras.layers.Dense):
+        return False
     variables = layer._kernel, layer.bias
     return (
         layer.activation is keras.activations.linear
         and not getattr(layer, "lora_enabled", False)
+        and layer.kernel_regularizer is None
+        and layer.bias_regularizer is None
+        # The gradient at the output is made very small.
+        and tf.as_dtype(layer.compute_dtype).size >= 4
         and all(
             v is not None and v.trainable and v.constraint is None for v in variables
         )

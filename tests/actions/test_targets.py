@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from keras.optimizers import SGD, Adam
 
 import keras_activations as ka
+from keras_activations.actions.bounds import Bounds
 from keras_activations.actions.preconditioning import Preconditioner
 from keras_activations.actions.targets import OtherTargets, standardised_targets
 from keras_activations.health.finding import RULES
@@ -28,11 +30,21 @@ def built(loss="mse", head=None):
     return model
 
 
+def quantile(y, p):
+    return keras.ops.mean(keras.ops.maximum(0.9 * (y - p), 0.1 * (p - y)))
+
+
 @pytest.mark.parametrize("inputs_as_well", [False, True])
-@pytest.mark.parametrize("loss", ["mse", "mae"])
-@pytest.mark.parametrize("kind", [keras.optimizers.SGD, keras.optimizers.Adam])
-def test_learns_as_of_scaled_targets(kind, loss, inputs_as_well):
-    twin, model = built(loss), built(loss)
+@pytest.mark.parametrize(
+    ("kind", "loss", "of_scaled"),
+    [
+        *((SGD, loss, loss) for loss in ("mse", "mae", quantile)),
+        *((Adam, loss, loss) for loss in ("mse", "mae", quantile)),
+        (SGD, "huber", "mae"),  # but for errors below 1
+    ],
+)
+def test_learns_as_of_scaled_targets(kind, loss, of_scaled, inputs_as_well):
+    twin, model = built(of_scaled), built(loss)
     head = model.layers[-1]
     head.kernel.assign(head.kernel * DEVIATION)
     head.bias.assign(MEAN)
@@ -42,12 +54,15 @@ def test_learns_as_of_scaled_targets(kind, loss, inputs_as_well):
         optimizer.build(each.trainable_variables)
         if inputs_as_well:
             part.add(each, X, optimizer)
-    parts[1].targets = standardised_targets(model, X, RAW)
-    assert parts[1].targets.deviation == pytest.approx(DEVIATION, rel=1e-3)
+    parts[1].targets = (targets,) = standardised_targets(model, X, RAW)
+    assert targets.deviation == pytest.approx(DEVIATION, rel=1e-3)
+    bounds = Bounds(model)
+    bounds.scale_gradient(targets.layer, targets.loss_factor)
 
     for _ in range(10):
-        step(twin, optimizers[0], keras.losses.get(loss), X, SCALED, parts[0])
-        step(model, optimizers[1], keras.losses.get(loss), X, RAW, parts[1])
+        step(twin, optimizers[0], keras.losses.get(of_scaled), X, SCALED, parts[0])
+        with bounds.in_place():
+            step(model, optimizers[1], keras.losses.get(loss), X, RAW, parts[1])
 
     expected = twin(X) * DEVIATION + MEAN
     np.testing.assert_allclose(model(X), expected, rtol=1e-2, atol=1e-2 * DEVIATION)
@@ -58,7 +73,7 @@ def test_learns_as_of_scaled_targets(kind, loss, inputs_as_well):
 
 def test_learning_begins_where_it_would_of_scaled_targets():
     model = built()
-    targets, before = standardised_targets(model, X, RAW), np.std(model(X))
+    (targets,), before = standardised_targets(model, X, RAW), np.std(model(X))
     for _ in range(2):  # what has the targets' size is only moved
         targets.begin(lambda: model(X))
         outputs = np.asarray(model(X))
@@ -70,8 +85,12 @@ def test_learning_begins_where_it_would_of_scaled_targets():
 @pytest.mark.parametrize(
     ("model", "y"),
     [
-        (lambda: built("huber"), RAW),
+        (lambda: built("poisson"), RAW),
+        (lambda: built(None), RAW),
+        (lambda: built(["mse", "mse"]), RAW),
         (lambda: built(lambda y, p: keras.ops.mean(p - y)), RAW),
+        (lambda: built(lambda y, p: undefined), RAW),  # noqa: F821
+        (lambda: built(head=layers.Dense(2, dtype="mixed_float16")), RAW),
         (lambda: built(head=layers.Dense(2, "relu")), RAW),
         (lambda: built(head=layers.Dense(2, use_bias=False)), RAW),
         (lambda: built(head=layers.Dense(2, kernel_regularizer="l2")), RAW),
@@ -99,9 +118,53 @@ def test_rescue(jit):
     errors = []
     for y, callbacks in ((SCALED, []), (RAW, [monitor])):
         model = built()
-        model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=jit)
+        model.compile(SGD(0.1), "mse", jit_compile=jit)
         model.fit(X, y, batch_size=16, epochs=40, verbose=0, callbacks=callbacks)
         errors.append(np.square(model(X) - y).mean() / y.var(axis=0).mean())
     (done,) = [f for f in monitor.findings if "rescue, try" in f.message]
     assert "as though the targets had mean 0 and deviation 1" in done.message
     assert errors[1] < 1.3 * errors[0]
+
+
+def two_outputs(losses):
+    keras.utils.set_random_seed(4)
+    inputs = keras.Input((5,))
+    hidden = layers.Dense(8, "tanh")(inputs)
+    outputs = {
+        "price": layers.Dense(2, name="price")(hidden),
+        "kind": layers.Dense(3, "softmax", name="kind")(hidden),
+    }
+    model = keras.Model(inputs, outputs)
+    model.compile(SGD(0.1), losses)
+    return model
+
+
+LOSSES = {"price": "mse", "kind": "sparse_categorical_crossentropy"}
+KINDS = RNG.integers(0, 3, len(X))
+
+
+def test_of_two_outputs_the_raw_one_is_scaled():
+    model = two_outputs(LOSSES)
+    (found,) = standardised_targets(model, X, {"price": RAW, "kind": KINDS})
+    assert (found.layer.name, found.degree) == ("price", 2)
+    with pytest.raises(OtherTargets, match="large size"):
+        standardised_targets(model, X, {"price": SCALED, "kind": KINDS})
+    with pytest.raises(OtherTargets, match="one array of targets for each"):
+        standardised_targets(model, X, {"price": RAW})
+
+
+def test_rescue_of_two_outputs():
+    actions = {f"on_{rule}": "rescue" for rule in RULES}
+    monitor = ka.ActivationMonitor(every=5, verbose=0, **actions)
+    errors, right = [], []
+    kinds = (X[:, 0] > 0).astype("i4") + (X[:, 1] > 0)
+    for price, callbacks in ((SCALED, []), (RAW, [monitor])):
+        model, targets = two_outputs(LOSSES), {"price": price, "kind": kinds}
+        model.fit(X, targets, batch_size=16, epochs=60, verbose=0, callbacks=callbacks)
+        outputs = {name: np.asarray(value) for name, value in model(X).items()}
+        error = np.square(outputs["price"] - price).mean() / price.var(axis=0).mean()
+        errors.append(error)
+        right.append(np.mean(outputs["kind"].argmax(axis=-1) == kinds))
+    assert any("as though the targets had" in f.message for f in monitor.findings)
+    assert errors[1] < 1.3 * errors[0]
+    assert right[1] > right[0] - 0.1
