@@ -76,19 +76,15 @@ def _restart(patient, finding, batch, alive=False):
     step = patient.restore(older=True)
     done = [] if step is None else [f"restored the weights and slots of step {step}"]
     again = bool(patient.guard.preconditioner.layers)
-    changed = []
-    if finding.cause == "unscaled_inputs" and patient.rewrite_for_data(batch.inputs):
-        changed.append(_REWRITTEN)
-    left_alone = Untreatable()
+    left_alone = None
     try:
-        changed.append(_rescale(patient, finding, batch, alive))
+        done.append(_rescale(patient, finding, batch, alive))
     except Untreatable as reason:
         left_alone = reason
-    if changed or not again:
-        changed += _standardised(patient, batch)
-    if not changed:
+    standardised = [] if left_alone and again else _standardised(patient, batch)
+    if left_alone and not standardised:
         raise left_alone
-    done += changed
+    done += standardised
     if grows_without_end(patient.model):
         done.append(_clip(patient, finding, batch))
     return _listed(done)
@@ -98,7 +94,20 @@ def _restart_alive(patient, finding, batch):
     return _restart(patient, finding, batch, alive=True)
 
 
-_REWRITTEN = "rewrote the layers that see the data for data of mean 0 and deviation 1"
+def _restart_for_data(patient, finding, batch):
+    # Nothing is wrong with the layers behind: all is as if the data had been scaled.
+    step = patient.restore(older=True)
+    if not patient.rewrite_for_data(batch.inputs):
+        return _restart(patient, finding, batch)
+    done = [] if step is None else [f"restored the weights and slots of step {step}"]
+    done.append(
+        "rewrote the layers that see the data for data of mean 0 and deviation 1"
+    )
+    if patient.standardise_inputs(batch.inputs, of_data=True):
+        done.append("makes updates from now on as though it were")
+    return _listed(done)
+
+
 _STANDARDISED = (
     "makes updates from now on as though the inputs of each layer were standardised"
 )
@@ -228,6 +237,7 @@ NONE_IN_REACH = Medicine("rescaling", _none_in_reach)
 RESCALE = Medicine("rescaling", _rescale, needs_batch=True)
 RESCALE_AND_SLOW = Medicine("rescaling", _rescale_and_slow, needs_batch=True)
 RESTART = Medicine("rescaling", _restart, needs_batch=True)
+RESTART_FOR_DATA = Medicine("rescaling", _restart_for_data, needs_batch=True)
 RESTART_ALIVE = Medicine("rescaling", _restart_alive, needs_batch=True)
 RESTART_WITH_TARGETS = Medicine(
     "scaling the targets", _restart_with_targets, needs_batch=True

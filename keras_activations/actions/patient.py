@@ -94,16 +94,21 @@ class Patient:
         self.guard.preconditioner.forget_slots(self.optimizer)
         return step
 
-    def standardise_inputs(self, inputs):
+    def standardise_inputs(self, inputs, of_data=False):
         """Makes updates as though the inputs of each layer were standardised.
+
+        Args:
+            inputs: one batch.
+            of_data: bool, only of the layers that see the data. Defaults to False.
 
         Returns:
             bool: whether that can be done.
         """
         if self.trace_anew is None:
             return False
+        preconditioner = self.guard.preconditioner
         try:
-            done = self.guard.preconditioner.add(self.model, inputs, self.optimizer)
+            done = preconditioner.add(self.model, inputs, self.optimizer, of_data)
         except NotTaken:
             return False
         if done:

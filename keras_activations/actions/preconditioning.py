@@ -56,20 +56,22 @@ class Preconditioner:
                 units = (np.ones(1) if units is None else units) / targets.deviation
         return units
 
-    def add(self, model, inputs, optimizer):
+    def add(self, model, inputs, optimizer, of_data=False):
         """Standardises what comes into every layer that can be treated so.
 
         Args:
             model: a built `keras.Model`.
             inputs: one batch, as the model is called with.
             optimizer: its optimizer; slots of the layers begin anew.
+            of_data: bool, only where that is the data. Defaults to False.
 
         Returns:
             bool: whether there was one.
         """
         if not knows_how(model, optimizer):
             return False
-        self.layers = {id(s.kernel): s for s in standardised_layers(model, inputs)}
+        found = standardised_layers(model, inputs)
+        self.layers = {id(s.kernel): s for s in found if s.of_data or not of_data}
         self.forget_slots(optimizer)
         return bool(self.layers)
 

@@ -20,13 +20,13 @@ def for_finding(finding, model, slowed=False):
     """
     if finding.medicine == IN_REACH:
         return [m.NONE_IN_REACH]
-    if finding.cause == "unscaled_targets" and finding.rule != "saturation":
+    if finding.cause == "unscaled_targets":
         return [m.RESTART_WITH_TARGETS, m.RESTORE_AND_CLIP, m.RESTORE]
     if finding.rule in ("saturation", "dead_units", "vanishing_gradient"):
         if finding.cause == "learning_rate":
             return [m.RESTORE_OLDER, m.RESTORE_OLDER, m.RESCALE]
         if finding.cause == "unscaled_inputs":
-            return [m.RESTART, m.RESTORE, m.RESTORE_AND_CLIP]
+            return [m.RESTART_FOR_DATA, m.RESTART, m.RESTORE_AND_CLIP]
         if finding.rule == "vanishing_gradient":
             return [m.RESTART, m.RESCALE, m.RESTORE]
         if slowed and finding.cause in _OF_A_RATE:  # it was not by enough
@@ -39,11 +39,13 @@ def for_finding(finding, model, slowed=False):
     if finding.cause == "bad_data":
         return []
     if recurrent_layers(model):
+        if finding.cause == "learning_rate":
+            return [m.RESTORE, m.SHRINK_AND_STANDARDISE, m.RESTORE_OLDER]
         return [m.SHRINK_AND_STANDARDISE, m.SHRINK_RECURRENT, m.RESTORE]
     if grows_without_end(model) and finding.cause != "learning_rate":
         return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
     if finding.cause == "unscaled_inputs":
-        return [m.RESTART, m.RESTORE_AND_CLIP, m.RESTORE]
+        return [m.RESTART_FOR_DATA, m.RESTART, m.RESTORE_AND_CLIP]
     if finding.rule == "exploding_gradient" and finding.cause == "large_weights":
         return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
     return [m.RESTORE, m.RESTORE_OLDER, m.RESTORE_OLDER]

@@ -108,7 +108,11 @@ def _dead_units(case):
 
 
 def _vanishing(case):
-    return suspects.small_weights(case) or _heaviest(case, _AT_START)
+    return (
+        suspects.small_weights(case)
+        or suspects.overbearing_targets(case)
+        or _heaviest(case, _AT_START)
+    )
 
 
 def _exploding(case):

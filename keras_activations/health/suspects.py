@@ -89,6 +89,13 @@ def unscaled_targets(case):
     return Suspicion("unscaled_targets", evidence, size / UNSCALED_TARGETS)
 
 
+def overbearing_targets(case):
+    """The same where another output's gradient is the lesser for it."""
+    layers = case.first.layers.values() if case.first is not None else ()
+    several = sum(stats.is_output for stats in layers) > 1
+    return unscaled_targets(case) if several else None
+
+
 def large_weights(case):
     """Weights that started too large, in a layer that the signal passes before."""
     sizes = _initial(case, weights.excess)
