@@ -15,6 +15,21 @@ import numpy as np
 LEAST = 0.01
 
 
+def repeated_units(weights, pre_activation):
+    """Boolean array: the units that do what one before them does, for every input."""
+    values = keras.ops.convert_to_numpy(keras.ops.cast(pre_activation, "float32"))
+    repeated = np.zeros([values.shape[axis] for axis in weights.axes], bool)
+    units = np.moveaxis(values, weights.axes, range(len(weights.axes)))
+    units = units.reshape(repeated.size, -1)
+    # Sums of the same products may differ by the order in which they are added up.
+    size = np.abs(units).max(initial=0.0)
+    if units.size and np.isfinite(size) and size > 0:
+        _, first = np.unique(np.round(units / size, 5), axis=0, return_index=True)
+        alone = np.isin(np.arange(repeated.size), first)
+        repeated = ~alone.reshape(repeated.shape)
+    return repeated
+
+
 def decorrelate(weights, pre_activation):
     """Mixes the units of a layer so that they no longer vary together.
 

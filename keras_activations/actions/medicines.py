@@ -6,24 +6,22 @@ from collections.abc import Callable
 
 import keras
 
-from keras_activations.actions import learning_rate
-from keras_activations.actions.feeds import NotTaken
 from keras_activations.actions.patient import Untreatable
 from keras_activations.actions.recurrent import shrink_recurrent_kernel
-from keras_activations.actions.rescaling import rescale
+from keras_activations.actions.remedies import (
+    clipped,
+    goes_further,
+    held_down,
+    listed,
+    names,
+    rescaled,
+    restored,
+    slowed,
+    standardised,
+)
 from keras_activations.actions.slots import forget
 from keras_activations.actions.targets import OtherTargets
-from keras_activations.actions.traits import (
-    grows_without_end,
-    recurrent_layers,
-    too_large,
-)
-from keras_activations.health import suspects
-
-BACK_OFF = 0.1
-# Size of an update that a rate is lowered to at least, where the rate was the cause.
-LEAST = 2 * suspects.LONG_STRIDE
-UNSCALED = 1.0  # norm of gradients where what is usual follows from unscaled data
+from keras_activations.actions.traits import grows_without_end, recurrent_layers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,48 +44,35 @@ class Medicine:
     restores: bool = False
 
 
-def _rescale(patient, finding, batch, alive=False):
-    model, optimizer = patient.model, patient.optimizer
-    also = [finding.layer]
-    if finding.cause == "large_weights":
-        also += too_large(model)
-    try:
-        done = rescale(model, optimizer, batch.inputs, also, alive)
-    except NotTaken as error:
-        raise Untreatable(str(error)) from error
-    left = [f"{path}: {reason}" for path, reason in done.refused.items()]
-    if not done.paths:
-        raise Untreatable("; ".join(left) or "every unit has a sound size already")
-    patient.guard.norms.learn_anew()
-    text = (
-        "centred and rescaled the incoming weights of "
-        f"{_names(done.paths)} to pre-activations of a sound mean and deviation"
-    )
-    return f"{text} (left alone: {'; '.join(left)})" if left else text
+def _rescale(patient, finding, batch):
+    return rescaled(patient, finding, batch)
 
 
 def _rescale_and_slow(patient, finding, batch):
-    return _listed([_rescale(patient, finding, batch), _back_off(patient, "unknown")])
+    return listed([rescaled(patient, finding, batch), slowed(patient, "unknown")])
 
 
 def _restart(patient, finding, batch, alive=False):
     # Next to nothing was learnt without a gradient, but the steps so far have moved
     # all units of a layer alike, and scaling does not make them differ again.
-    step = patient.restore(older=True)
-    done = [] if step is None else [f"restored the weights and slots of step {step}"]
+    done = restored(patient)
     again = bool(patient.guard.preconditioner.layers)
     left_alone = None
     try:
-        done.append(_rescale(patient, finding, batch, alive))
+        done.append(rescaled(patient, finding, batch, alive))
     except Untreatable as reason:
         left_alone = reason
-    standardised = [] if left_alone and again else _standardised(patient, batch)
-    if left_alone and not standardised:
+    anew = [] if left_alone and again else standardised(patient, batch)
+    if left_alone and not anew:
         raise left_alone
-    done += standardised
-    if grows_without_end(patient.model):
-        done.append(_clip(patient, finding, batch))
-    return _listed(done)
+    done += anew
+    if grows_without_end(patient.model) or (alive and goes_further(patient.optimizer)):
+        done.append(clipped(patient))
+    return listed(done)
+
+
+def _rescale_first(patient, finding, batch):
+    return listed([*restored(patient), rescaled(patient, finding, batch)])
 
 
 def _restart_alive(patient, finding, batch):
@@ -96,29 +81,15 @@ def _restart_alive(patient, finding, batch):
 
 def _restart_for_data(patient, finding, batch):
     # Nothing is wrong with the layers behind: all is as if the data had been scaled.
-    step = patient.restore(older=True)
+    done = restored(patient)
     if not patient.rewrite_for_data(batch.inputs):
         return _restart(patient, finding, batch)
-    done = [] if step is None else [f"restored the weights and slots of step {step}"]
     done.append(
         "rewrote the layers that see the data for data of mean 0 and deviation 1"
     )
     if patient.standardise_inputs(batch.inputs, of_data=True):
         done.append("makes updates from now on as though it were")
-    return _listed(done)
-
-
-_STANDARDISED = (
-    "makes updates from now on as though the inputs of each layer were standardised"
-)
-
-
-def _standardised(patient, batch):
-    return [_STANDARDISED] if patient.standardise_inputs(batch.inputs) else []
-
-
-def _listed(parts):
-    return ", and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+    return listed(done)
 
 
 def _none_in_reach(patient, finding, batch):
@@ -135,50 +106,41 @@ def _restore(patient, finding, batch, older=False):
             "no update has been made yet, so that it is neither what was learnt nor the "
             "learning rate"
         )
-    rate = _back_off(patient, finding.cause)
+    norm = held_down(patient, finding.cause)
+    rate = slowed(patient, finding.cause)
     step = patient.restore(older)
     if step is None:
         raise Untreatable("there is no healthy state to go back to")
-    patient.clip_gradients()
+    patient.clip_gradients(norm)
+    usual = "their usual norm" if norm == math.inf else f"the global norm {norm:g}"
     return (
         f"restored the weights and slots of step {step}, {rate}, and clips gradients to "
-        "their usual norm"
+        f"{usual}"
     )
+
+
+def _restore_plain(patient, finding, batch):
+    done = restored(patient)
+    patient.leave_units()
+    done.append("makes updates of the layers behind the first as before")
+    return listed(done)
 
 
 def _restore_older(patient, finding, batch):
     return _restore(patient, finding, batch, older=True)
 
 
-def _back_off(patient, cause):
-    factor, stride = BACK_OFF, patient.stride or 0.0
-    # How far an update goes is in proportion to the rate, whatever the optimizer.
-    while cause == "learning_rate" and LEAST < stride * factor < math.inf:
-        factor *= BACK_OFF
-    patient.stride = stride * factor
-    if learning_rate.schedule_of(patient.optimizer) is not None:
-        patient.retrace()
-        patient.guard.rate_factor *= factor
-        factor = patient.guard.rate_factor
-        return f"multiplied the learning rate schedule by {factor:g} for this fit"
-    try:
-        before, after = learning_rate.back_off(patient.optimizer, factor)
-    except AttributeError:
-        raise Untreatable(
-            "the learning rate is neither a number nor a schedule"
-        ) from None
-    patient.greatest_rate = after
-    return f"lowered the learning rate from {before:g} to {after:g}"
-
-
-def _clip(patient, finding, batch):
-    norm = patient.clip_gradients(UNSCALED)
-    return f"clips gradients to the global norm {norm:.3g} from now on"
-
-
 def _restore_and_clip(patient, finding, batch):
-    step = patient.restore(older=True)
-    return f"restored the weights and slots of step {step}, and {_clip(patient, finding, batch)}"
+    return listed([*restored(patient), clipped(patient)])
+
+
+def _restore_and_limit_decay(patient, finding, batch):
+    limited = patient.limit_decay()
+    if not limited:
+        raise Untreatable(
+            "neither weight decay nor a penalty that is known is too large"
+        )
+    return listed([*restored(patient), f"limits {' and '.join(limited)} for this fit"])
 
 
 def _restart_with_targets(patient, finding, batch):
@@ -186,13 +148,12 @@ def _restart_with_targets(patient, finding, batch):
         targets = patient.standardised_targets(batch)
     except OtherTargets as reason:
         raise Untreatable(str(reason)) from reason
-    step = patient.restore(older=True)
-    done = [] if step is None else [f"restored the weights and slots of step {step}"]
+    done = restored(patient)
     patient.learn_of(targets, batch)
     done.append(
         "makes updates from now on as though the targets had mean 0 and deviation 1"
     )
-    return _listed(done)
+    return listed(done)
 
 
 def _zero(patient, finding, batch):
@@ -218,24 +179,20 @@ def _shrink_recurrent(patient, finding, batch):
     forget(patient.optimizer, patient.model.trainable_variables)
     patient.guard.norms.learn_anew()
     return (
-        f"scaled the recurrent kernels of {_names([x.path for x in layers])} to a "
+        f"scaled the recurrent kernels of {names([x.path for x in layers])} to a "
         "spectral radius of at most 1"
     )
 
 
 def _shrink_and_standardise(patient, finding, batch):
     text = _shrink_recurrent(patient, finding, batch)
-    return _listed([text, *_standardised(patient, batch)])
-
-
-def _names(paths):
-    more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
-    return ", ".join(paths[:4]) + more
+    return listed([text, *standardised(patient, batch)])
 
 
 NONE_IN_REACH = Medicine("rescaling", _none_in_reach)
 RESCALE = Medicine("rescaling", _rescale, needs_batch=True)
 RESCALE_AND_SLOW = Medicine("rescaling", _rescale_and_slow, needs_batch=True)
+RESCALE_FIRST = Medicine("rescaling", _rescale_first, needs_batch=True)
 RESTART = Medicine("rescaling", _restart, needs_batch=True)
 RESTART_FOR_DATA = Medicine("rescaling", _restart_for_data, needs_batch=True)
 RESTART_ALIVE = Medicine("rescaling", _restart_alive, needs_batch=True)
@@ -244,7 +201,11 @@ RESTART_WITH_TARGETS = Medicine(
 )
 RESTORE = Medicine("restoring", _restore, restores=True)
 RESTORE_OLDER = Medicine("restoring", _restore_older, restores=True)
+RESTORE_PLAIN = Medicine("restoring", _restore_plain, restores=True)
 RESTORE_AND_CLIP = Medicine("restoring", _restore_and_clip, restores=True)
+RESTORE_AND_LIMIT_DECAY = Medicine(
+    "limiting the decay", _restore_and_limit_decay, restores=True
+)
 ZERO = Medicine("zeroing", _zero, changes_weights=False)
 SHRINK_RECURRENT = Medicine("scaling the recurrent kernel", _shrink_recurrent)
 SHRINK_AND_STANDARDISE = Medicine(

@@ -1,5 +1,6 @@
 """The patient: a model in training, and all that can be done to it."""
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable
@@ -9,12 +10,15 @@ import keras
 import tensorflow as tf
 
 from keras_activations.actions.bounds import Bounds
+from keras_activations.actions.decay import DecayLimit
 from keras_activations.actions.feeds import NotTaken
 from keras_activations.actions.learning_rate import keep_below
 from keras_activations.actions.preconditioning import knows_how
 from keras_activations.actions.slots import inner_optimizer
 from keras_activations.actions.snapshots import Snapshots
 from keras_activations.actions.targets import OtherTargets, standardised_targets
+from keras_activations.health.norms import total_norm
+from keras_activations.health.weights import longest_stride
 
 
 class Untreatable(Exception):
@@ -44,6 +48,7 @@ class Patient:
         greatest_rate: the learning rate that was too high was lowered to this.
         stride: see `weights.longest_stride`, the greatest of the first window at the
             rate of now, or None. Later ones are those of weights that came apart.
+        norm: of all gradients together in that window, or None.
     """
 
     model: keras.Model
@@ -54,11 +59,39 @@ class Patient:
     trace_anew: Callable | None = None
     greatest_rate: float = math.inf
     stride: float | None = None
+    norm: float | None = None
     _updates_before: int = 0
+
+    def __post_init__(self):
+        self._decay = DecayLimit(self.model, self.optimizer)
+
+    @contextlib.contextmanager
+    def tracing(self):
+        """To be open while a step is traced."""
+        with self.bounds.in_place(), self._decay.in_place():
+            yield
 
     def begin(self):
         """A run begins."""
         self._updates_before = self._updates
+
+    def see(self, window):
+        """Notes how far updates go, of the first `Window` only."""
+        if self.stride is None:
+            layers = window.layers.values()
+            self.stride = max(map(longest_stride, layers), default=0.0)
+            self.norm = total_norm(window)
+
+    @property
+    def slowed(self):
+        """Whether the learning rate was too high once in this run."""
+        return self.greatest_rate < math.inf
+
+    @property
+    def standardises_units(self):
+        """Whether updates of layers behind the first are made as of standardised inputs."""
+        layers = self.guard.preconditioner.layers.values()
+        return not all(layer.of_data for layer in layers)
 
     @property
     def unchanged(self):
@@ -72,7 +105,7 @@ class Patient:
 
     def keep_rate(self):
         """Keeps a lowered learning rate low: a callback may set it before each step."""
-        if self.greatest_rate < math.inf:
+        if self.slowed:
             keep_below(self.optimizer, self.greatest_rate)
 
     def retrace(self):
@@ -116,6 +149,12 @@ class Patient:
             self.trace_anew()
         return done
 
+    def leave_units(self):
+        """Standardises no more than the data from now on."""
+        self.guard.preconditioner.leave_units(self.optimizer)
+        self.guard.norms.learn_anew()
+        self.retrace()
+
     def rewrite_for_data(self, inputs):
         """Has the layers that see the data compute what they would of standardised data.
 
@@ -154,6 +193,11 @@ class Patient:
         self.guard.preconditioner.forget_slots(self.optimizer)
         self.guard.norms.learn_anew()
         self.retrace()
+
+    def limit_decay(self):
+        """Limits what shrinks weights; see `DecayLimit.limit`."""
+        self.retrace()
+        return self._decay.limit()
 
     def clip_gradients(self, at_most=math.inf):
         """Clips gradients to their usual norm from now on, and `at_most` to that.

@@ -75,6 +75,12 @@ class Preconditioner:
         self.forget_slots(optimizer)
         return bool(self.layers)
 
+    def leave_units(self, optimizer):
+        """Leaves all layers but those that see the data; their slots begin anew."""
+        left = [s for s in self.layers.values() if not s.of_data]
+        self.layers = {k: s for k, s in self.layers.items() if s.of_data}
+        forget(optimizer, _variables(left))
+
     def rewrite(self, model, inputs, optimizer):
         """Has the layers that see the data compute what they would of standardised data.
 

@@ -4,40 +4,48 @@ from keras_activations.actions import medicines as m
 from keras_activations.actions.traits import grows_without_end, recurrent_layers
 from keras_activations.health.saturation import IN_REACH
 
-# Causes of dead units that are not in the weights of the layer itself.
-_WORN_AWAY = ("unknown", "small_weights")
 # Causes that a learning rate still too high may look like.
 _OF_A_RATE = ("unknown", "large_weights")
 
 
-def for_finding(finding, model, slowed=False):
+# Causes that are plain to see, whatever else was done before.
+PLAIN = {"unscaled_inputs", "unscaled_targets", "weight_decay"}
+
+
+def for_finding(finding, patient):
     """The medicines against what was found, to be tried one after the other.
 
     Args:
         finding: a `Finding`.
-        model: the `keras.Model`.
-        slowed: bool, the learning rate was too high once in this run.
+        patient: the `Patient`.
     """
+    model = patient.model
     if finding.medicine == IN_REACH:
         return [m.NONE_IN_REACH]
     if finding.cause == "unscaled_targets":
         return [m.RESTART_WITH_TARGETS, m.RESTORE_AND_CLIP, m.RESTORE]
+    if finding.cause == "weight_decay":
+        return [m.RESTORE_AND_LIMIT_DECAY, m.RESTART, m.RESTORE]
     if finding.rule in ("saturation", "dead_units", "vanishing_gradient"):
         if finding.cause == "learning_rate":
             return [m.RESTORE_OLDER, m.RESTORE_OLDER, m.RESCALE]
         if finding.cause == "unscaled_inputs":
             return [m.RESTART_FOR_DATA, m.RESTART, m.RESTORE_AND_CLIP]
+        if finding.cause == "small_weights":
+            return [m.RESCALE_FIRST, _anew(finding), m.RESTORE]
         if finding.rule == "vanishing_gradient":
             return [m.RESTART, m.RESCALE, m.RESTORE]
-        if slowed and finding.cause in _OF_A_RATE:  # it was not by enough
+        if patient.slowed and finding.cause in _OF_A_RATE:  # it was not by enough
             return [m.RESCALE_AND_SLOW, m.RESCALE_AND_SLOW, m.RESTORE]
-        if finding.rule == "dead_units" and finding.cause in _WORN_AWAY:
+        if finding.rule == "dead_units" and finding.cause == "unknown":
             return [m.RESTART_ALIVE, m.RESCALE, m.RESTORE]
         return [m.RESCALE, m.RESCALE, m.RESTORE]
     if finding.cause == "bad_gradient":
         return [m.ZERO]
     if finding.cause == "bad_data":
         return []
+    if patient.standardises_units:  # what was good for Adam may be too much for SGD
+        return [m.RESTORE_PLAIN, m.RESTORE, m.RESTORE_OLDER]
     if recurrent_layers(model):
         if finding.cause == "learning_rate":
             return [m.RESTORE, m.SHRINK_AND_STANDARDISE, m.RESTORE_OLDER]
@@ -49,3 +57,7 @@ def for_finding(finding, model, slowed=False):
     if finding.rule == "exploding_gradient" and finding.cause == "large_weights":
         return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
     return [m.RESTORE, m.RESTORE_OLDER, m.RESTORE_OLDER]
+
+
+def _anew(finding):
+    return m.RESTART_ALIVE if finding.rule == "dead_units" else m.RESTART

@@ -17,6 +17,7 @@ import numpy as np
 
 from keras_activations.actions.affine import (
     CONVOLUTIONS,
+    NORMALISATIONS,
     USUAL,
     Sound,
     adapted,
@@ -26,7 +27,7 @@ from keras_activations.actions.affine import (
     restart_units,
     standardise,
 )
-from keras_activations.actions.decorrelation import decorrelate
+from keras_activations.actions.decorrelation import decorrelate, repeated_units
 from keras_activations.actions.feeds import feeds, intercepted, untouched_averages
 from keras_activations.actions.recurrent import (
     cell_gates,
@@ -159,11 +160,13 @@ def _treated(layer, sound, call, args, kwargs):
         return [], "its kernel is quantised, or adapted by LoRA"
     drawn: np.ndarray | np.bool_ = np.False_
     for initializer in (weights.initializer, keras.initializers.GlorotUniform()):
-        constant = constant_units(weights, before)
-        if weights.kernel is None or not constant.any():
+        useless = constant_units(weights, before)
+        if not isinstance(layer, NORMALISATIONS):  # what comes in is repeated there
+            useless |= repeated_units(weights, before)
+        if weights.kernel is None or not useless.any():
             break
-        restart_units(weights, constant, initializer)
-        before, drawn = pre_activation(), drawn | constant
+        restart_units(weights, useless, initializer)
+        before, drawn = pre_activation(), drawn | useless
     if sound.apart and mixable(layer) and not constant_units(weights, before).any():
         decorrelate(weights, before)
         before, drawn = pre_activation(), np.True_

@@ -13,7 +13,6 @@ from keras_activations.actions.medicines import Medicine
 from keras_activations.actions.patient import Batch, Patient, Untreatable
 from keras_activations.actions.snapshots import Snapshots, looks_healthy
 from keras_activations.health.finding import Finding
-from keras_activations.health.weights import longest_stride
 
 TRIES = 3  # of each rule; then the run is stopped
 # What is done where a medicine cannot be given: the default action of the rule.
@@ -31,12 +30,14 @@ class Case:
         ladder: list of `Medicine`, to be tried one after the other.
         tried: what has been done, or could not be, a list of str.
         given: how many medicines were given.
+        causes: what it was said to come from.
     """
 
     finding: Finding
     ladder: list
     tried: list = dataclasses.field(default_factory=list)
     given: int = 0
+    causes: set = dataclasses.field(default_factory=set)
 
 
 class Treatment:
@@ -81,7 +82,7 @@ class Treatment:
         """
         self._patient.trace_anew = trace_anew
         self._patient.greatest_rate = math.inf
-        self._patient.stride = None
+        self._patient.stride = self._patient.norm = None
         self._cases, self._due = {}, []
         # How many steps a loop by hand makes before it has them judged is its own affair.
         execution = getattr(self._patient.model, "steps_per_execution", 1)
@@ -99,7 +100,7 @@ class Treatment:
     @contextlib.contextmanager
     def tracing(self):
         """To be open while a step is traced."""
-        with self._patient.bounds.in_place():
+        with self._patient.tracing():
             yield
 
     def before_step(self):
@@ -126,9 +127,8 @@ class Treatment:
             return self._not_in_training(judgement.findings)
         self._batch = None if inputs is None else Batch(inputs)
         self._patient.keep_rate()
-        if judgement.window is not None and self._patient.stride is None:
-            layers = judgement.window.layers.values()
-            self._patient.stride = max(map(longest_stride, layers), default=0.0)
+        if judgement.window is not None:
+            self._patient.see(judgement.window)
         if judgement.dropped:
             self._patient.let_clip()
         done = []
@@ -163,11 +163,11 @@ class Treatment:
     def _opened(self, finding, step):
         case = self._cases.setdefault(finding.rule, Case(finding, []))
         case.finding = finding
-        if not case.tried:  # afterwards the cause is what the treatment has left
-            slowed = self._patient.greatest_rate < math.inf
-            case.ladder = prescriptions.for_finding(
-                finding, self._patient.model, slowed
-            )
+        # Afterwards the cause is what the treatment has left, unless it is another one.
+        if not case.tried or finding.cause in prescriptions.PLAIN - case.causes:
+            done = case.ladder[: len(case.tried)]
+            case.ladder = done + prescriptions.for_finding(finding, self._patient)
+        case.causes.add(finding.cause)
         if finding.rule == "nonfinite" and not self._loss_scaling:
             return []  # its update was dropped: `_followed` sees whether that was enough
         return self._next(case, step)

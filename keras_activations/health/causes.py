@@ -15,6 +15,7 @@ MEDICINES = {
         "the layers, or add skip connections"
     ),
     "learning_rate": "lower it tenfold, warm it up, or clip gradients (`global_clipnorm`)",
+    "weight_decay": "lower the weight decay or the penalty on their size",
     "dead_bias": "start them at 0",
     "bad_data": "look for missing or infinite values in the data",
     "overflow": "keep this layer in float32, or bound what comes into it",
@@ -99,9 +100,14 @@ def _saturation(case):
 
 def _dead_units(case):
     if _ill_from_start(case, "dead", 0.25):
-        return suspects.dead_bias(case) or _heaviest(case, _AT_START)
+        return (
+            suspects.dead_bias(case)
+            or suspects.small_weights(case)
+            or _heaviest(case, _AT_START)
+        )
     return (
-        suspects.small_weights(case)
+        suspects.weight_decay(case)
+        or suspects.small_weights(case)
         or _heaviest(case, _LATER)
         or suspects.learning_rate(case)
     )
@@ -109,14 +115,17 @@ def _dead_units(case):
 
 def _vanishing(case):
     return (
-        suspects.small_weights(case)
+        suspects.weight_decay(case)
+        or suspects.small_weights(case)
         or suspects.overbearing_targets(case)
         or _heaviest(case, _AT_START)
     )
 
 
 def _exploding(case):
-    return _heaviest(case, _LATER) or suspects.learning_rate(case)
+    return _heaviest(
+        case, (*_LATER, suspects.growing_signal)
+    ) or suspects.learning_rate(case)
 
 
 _SEARCHES = {

@@ -17,6 +17,7 @@ CAUSES = (
     "large_weights",
     "small_weights",
     "learning_rate",
+    "weight_decay",
     "dead_bias",
     "bad_data",
     "overflow",

@@ -24,7 +24,11 @@ SMALL_WEIGHTS = 4.0
 LARGE_BIAS = 1.0
 # One update changes what the layer computes by this share of a new draw.
 LONG_STRIDE = 0.1
+# Share of their size that all weights have fallen to.
+SHRUNK = 0.2
 GROWTH = 2.0
+# Deviation that a signal has grown to, of inputs of size 1.
+GROWN_SIGNAL = 20.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +114,23 @@ def large_weights(case):
     return Suspicion("large_weights", evidence, sizes[path] / LARGE_WEIGHTS)
 
 
+def growing_signal(case):
+    """Layers that hand on much more than came in, from the start."""
+    if case.first is None:
+        return None
+    sizes = {
+        path: stats.std
+        for path, stats in case.first.layers.items()
+        if stats.std is not None and not stats.is_output
+    }
+    size, path = _worst(sizes)
+    limit = GROWN_SIGNAL * max(gates.input_size(case.first) or 0.0, 1.0)
+    if not limit < size < math.inf:
+        return None
+    evidence = f"the signal grows from layer to layer (deviation {size:.2g} at {path})"
+    return Suspicion("large_weights", evidence, size / limit)
+
+
 def small_weights(case):
     """Weights that started too small, anywhere: forwards or backwards, all is lost."""
     if case.first is None:
@@ -127,6 +148,29 @@ def small_weights(case):
         f"the weights of {path} start too small (1/{sizes[path]:.2g} of the usual)"
     )
     return Suspicion("small_weights", evidence, sizes[path] / SMALL_WEIGHTS)
+
+
+def weight_decay(case):
+    """Kernels that have shrunk, every one of them."""
+    if case.first is None or case.window is None:
+        return None
+    left = []
+    for path in anatomy.weighted(case.first):
+        stats = case.window.layers.get(path)
+        now = weights.kernels(stats) if stats is not None else []
+        known = weights.kernels(case.first.layers[path])
+        for before, after in zip(known, now, strict=False):
+            sizes = weights.rms_before(before), weights.rms(after)
+            if None in sizes or not sizes[0] > 0:
+                return None
+            left.append(sizes[1] / sizes[0])
+    if not left or not max(left) < SHRUNK:
+        return None
+    evidence = (
+        f"the weights are not held against what shrinks them (to {max(left):.1%} and "
+        "less of what they were)"
+    )
+    return Suspicion("weight_decay", evidence, SHRUNK / max(*left, 1e-9))
 
 
 def dead_bias(case):

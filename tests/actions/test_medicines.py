@@ -3,10 +3,13 @@
 import math
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 
-from keras_activations.actions import medicines, prescriptions
+from keras_activations.actions import medicines, prescriptions, remedies
+from keras_activations.actions.bounds import Bounds
+from keras_activations.actions.guard import UpdateGuard
 from keras_activations.actions.patient import Patient
 from keras_activations.actions.traits import too_large
 from keras_activations.health.finding import CAUSES, RULES, Finding
@@ -30,7 +33,11 @@ def exponential():
 def chosen(rule, cause="unknown", hidden=plain):
     model = keras.Sequential([keras.Input((3,)), *hidden(), layers.Dense(1)])
     finding = Finding(7, 0, "dense", rule, 1.0, 0.0, "rescue", "Ill.", cause)
-    return prescriptions.for_finding(finding, model)
+    return prescriptions.for_finding(finding, patient_of(model))
+
+
+def patient_of(model, optimizer=None, **facts):
+    return Patient(model, optimizer, UpdateGuard(model), Bounds(model), None, **facts)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +50,10 @@ def chosen(rule, cause="unknown", hidden=plain):
         ("dead_units", "unscaled_inputs", plain, medicines.RESTART_FOR_DATA),
         ("nonfinite", "unscaled_inputs", plain, medicines.RESTART_FOR_DATA),
         ("dead_units", "unknown", plain, medicines.RESTART_ALIVE),
-        ("vanishing_gradient", "small_weights", plain, medicines.RESTART),
+        ("dead_units", "small_weights", plain, medicines.RESCALE_FIRST),
+        ("dead_units", "weight_decay", plain, medicines.RESTORE_AND_LIMIT_DECAY),
+        ("vanishing_gradient", "small_weights", plain, medicines.RESCALE_FIRST),
+        ("vanishing_gradient", "unknown", plain, medicines.RESTART),
         ("nonfinite", "bad_gradient", plain, medicines.ZERO),
         ("nonfinite", "unknown", plain, medicines.RESTORE),
         ("nonfinite", "overflow", exponential, medicines.RESTART),
@@ -77,7 +87,8 @@ def test_of_bad_data_only_the_updates_are_dropped():
 def test_a_rate_that_was_lowered_may_still_be_too_high(rule, cause):
     model = keras.Sequential([keras.Input((3,)), *plain(), layers.Dense(1)])
     finding = Finding(7, 0, "dense", rule, 1.0, 0.0, "rescue", "Ill.", cause)
-    first, *_ = prescriptions.for_finding(finding, model, slowed=True)
+    patient = patient_of(model, greatest_rate=0.1)
+    first, *_ = prescriptions.for_finding(finding, patient)
     assert first is medicines.RESCALE_AND_SLOW
 
 
@@ -109,6 +120,41 @@ def test_layers_with_kernels_far_too_large():
 def test_a_rate_is_lowered_until_its_updates_are_small(stride, cause, rate):
     model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
     optimizer = keras.optimizers.SGD(1.0)
-    patient = Patient(model, optimizer, None, None, None, stride=stride)
-    medicines._back_off(patient, cause)
+    patient = patient_of(model, optimizer, stride=stride)
+    remedies.slowed(patient, cause)
     assert float(optimizer.learning_rate) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    ("kind", "norm", "clipped_to", "rate"),
+    [
+        (keras.optimizers.SGD, 1e4, 1.0, 0.1),
+        (keras.optimizers.SGD, 5.0, math.inf, 1e-4),
+        (keras.optimizers.SGD, math.inf, math.inf, 1e-4),
+        (keras.optimizers.Adam, 1e4, math.inf, 1e-4),  # which goes no further for it
+    ],
+)
+def test_gradients_that_are_far_too_large_are_no_reason_for_a_tiny_rate(
+    kind, norm, clipped_to, rate
+):
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+    optimizer = kind(1.0)
+    patient = patient_of(model, optimizer, stride=1500.0, norm=norm)
+    assert remedies.held_down(patient, "learning_rate") == clipped_to
+    remedies.slowed(patient, "learning_rate")
+    assert float(optimizer.learning_rate) == pytest.approx(rate)
+
+
+def test_what_comes_apart_of_standardised_units_goes_on_without():
+    model = keras.Sequential([keras.Input((3,)), *plain(), layers.Dense(1)])
+    patient = patient_of(model)
+    assert not patient.standardises_units
+    x = np.random.default_rng(0).normal(size=(8, 3))
+    patient.guard.preconditioner.add(model, x, None)
+    assert patient.standardises_units
+    finding = Finding(7, 0, "dense", "nonfinite", 1.0, 0.0, "rescue", "Ill.")
+    first, *_ = prescriptions.for_finding(finding, patient)
+    assert first is medicines.RESTORE_PLAIN
+    patient.guard.preconditioner.leave_units(None)
+    assert not patient.standardises_units
+    assert patient.guard.preconditioner.active  # the data are standardised still

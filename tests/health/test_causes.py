@@ -142,7 +142,9 @@ def test_unscaled_targets():
     assert_one_sentence(finding, "root mean square 1.7e+02", "global_clipnorm")
 
 
-@pytest.mark.parametrize(("outputs", "cause"), [(2, "unscaled_targets"), (1, "unknown")])
+@pytest.mark.parametrize(
+    ("outputs", "cause"), [(2, "unscaled_targets"), (1, "unknown")]
+)
 def test_targets_of_one_output_that_drown_those_of_another(outputs, cause):
     first = kernel("digit", grads=(1e-5, 1e-5), is_output=outputs > 1)
     second = kernel("price", grads=(10.0, 10.0), is_output=True)

@@ -1,0 +1,117 @@
+"""Remedies: what medicines are made of; each changes a patient, and says what it did."""
+
+import math
+
+import keras
+
+from keras_activations.actions import learning_rate
+from keras_activations.actions.feeds import NotTaken
+from keras_activations.actions.patient import Untreatable
+from keras_activations.actions.rescaling import rescale
+from keras_activations.actions.slots import inner_optimizer
+from keras_activations.actions.traits import too_large
+from keras_activations.health import suspects
+
+BACK_OFF = 0.1
+# Size of an update that a rate is lowered to at least, where the rate was the cause.
+LEAST = 2 * suspects.LONG_STRIDE
+FAR = 100.0  # norm of gradients that are too large, whatever the rate
+UNSCALED = 1.0  # norm of gradients where what is usual follows from unscaled data
+
+
+def restored(patient):
+    """The oldest healthy state is back, if there is one: a list of texts."""
+    step = patient.restore(older=True)
+    return [] if step is None else [f"restored the weights and slots of step {step}"]
+
+
+def rescaled(patient, finding, batch, alive=False):
+    """Weights are rescaled; see `rescaling.rescale`."""
+    model, optimizer = patient.model, patient.optimizer
+    also = [finding.layer]
+    if finding.cause == "large_weights":
+        also += too_large(model)
+    try:
+        done = rescale(model, optimizer, batch.inputs, also, alive)
+    except NotTaken as error:
+        raise Untreatable(str(error)) from error
+    left = [f"{path}: {reason}" for path, reason in done.refused.items()]
+    if not done.paths:
+        raise Untreatable("; ".join(left) or "every unit has a sound size already")
+    patient.guard.norms.learn_anew()
+    text = (
+        "centred and rescaled the incoming weights of "
+        f"{names(done.paths)} to pre-activations of a sound mean and deviation"
+    )
+    return f"{text} (left alone: {'; '.join(left)})" if left else text
+
+
+def clipped(patient):
+    """Gradients are clipped to what is usual of scaled data."""
+    norm = patient.clip_gradients(UNSCALED)
+    return f"clips gradients to the global norm {norm:.3g} from now on"
+
+
+def held_down(patient, cause):
+    """The norm to clip gradients to, where it is they that are far too large.
+
+    The rate of an optimizer whose updates grow with the gradient would be lowered for
+    good by what a few steps have shown.
+
+    Returns:
+        float, infinite where what is usual is sound.
+    """
+    norm = patient.norm or 0.0
+    if cause != "learning_rate" or not FAR < norm < math.inf:
+        return math.inf
+    if not goes_further(patient.optimizer):
+        return math.inf
+    patient.stride *= UNSCALED / norm
+    patient.norm = UNSCALED
+    return UNSCALED
+
+
+def goes_further(optimizer):
+    """Whether its updates grow with the gradient."""
+    return isinstance(inner_optimizer(optimizer), keras.optimizers.SGD)
+
+
+def slowed(patient, cause):
+    """The learning rate is lowered, by more than tenfold where it was the cause."""
+    factor, stride = BACK_OFF, patient.stride or 0.0
+    # How far an update goes is in proportion to the rate, whatever the optimizer.
+    while cause == "learning_rate" and LEAST < stride * factor < math.inf:
+        factor *= BACK_OFF
+    patient.stride = stride * factor
+    if learning_rate.schedule_of(patient.optimizer) is not None:
+        patient.retrace()
+        patient.guard.rate_factor *= factor
+        factor = patient.guard.rate_factor
+        return f"multiplied the learning rate schedule by {factor:g} for this fit"
+    try:
+        before, after = learning_rate.back_off(patient.optimizer, factor)
+    except AttributeError:
+        raise Untreatable(
+            "the learning rate is neither a number nor a schedule"
+        ) from None
+    patient.greatest_rate = after
+    return f"lowered the learning rate from {before:g} to {after:g}"
+
+
+def standardised(patient, batch):
+    """Inputs of layers are standardised, where that can be: a list of texts."""
+    text = (
+        "makes updates from now on as though the inputs of each layer were standardised"
+    )
+    return [text] if patient.standardise_inputs(batch.inputs) else []
+
+
+def listed(parts):
+    """Texts as one."""
+    return ", and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+
+
+def names(paths):
+    """Paths as a text, the first four of them."""
+    more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
+    return ", ".join(paths[:4]) + more
