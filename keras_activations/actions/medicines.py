@@ -1,5 +1,6 @@
 """The medicines: each changes a patient, and says in words what it did."""
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable
@@ -140,7 +141,10 @@ def _restore_and_limit_decay(patient, finding, batch):
         raise Untreatable(
             "neither weight decay nor a penalty that is known is too large"
         )
-    return listed([*restored(patient), f"limits {' and '.join(limited)} for this fit"])
+    done = [*restored(patient), f"limits {' and '.join(limited)} for this fit"]
+    with contextlib.suppress(Untreatable):  # they may have been kept before they shrank
+        done.append(rescaled(patient, finding, batch))
+    return listed(done)
 
 
 def _restart_with_targets(patient, finding, batch):
@@ -204,7 +208,7 @@ RESTORE_OLDER = Medicine("restoring", _restore_older, restores=True)
 RESTORE_PLAIN = Medicine("restoring", _restore_plain, restores=True)
 RESTORE_AND_CLIP = Medicine("restoring", _restore_and_clip, restores=True)
 RESTORE_AND_LIMIT_DECAY = Medicine(
-    "limiting the decay", _restore_and_limit_decay, restores=True
+    "limiting the decay", _restore_and_limit_decay, needs_batch=True
 )
 ZERO = Medicine("zeroing", _zero, changes_weights=False)
 SHRINK_RECURRENT = Medicine("scaling the recurrent kernel", _shrink_recurrent)

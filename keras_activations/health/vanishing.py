@@ -37,13 +37,24 @@ class VanishingGradient:
     def ill(self, window):
         """The layers ill in this window, for however long: dict of path to ratio."""
         ill, others_learn = {}, False
-        for path, ratio in _ratios(window).items():
+        ratios = _ratios(window)
+        for path, ratio in ratios.items():
             # Exactly 0 behind layers that learn is a branch that was not taken, like an
             # expert that was not asked.
-            if ratio < self.ratio and not (ratio == 0 and others_learn):
+            taken = ratio > 0 or not others_learn
+            if ratio < self.ratio and taken and not self._only_asks(path, ratios):
                 ill[path] = ratio
             others_learn |= ratio >= self.ratio
         return ill
+
+    def _only_asks(self, path, ratios):
+        """Whether it is a query or key of an attention that learns.
+
+        As long as all scores are alike hardly any gradient passes their softmax.
+        """
+        owner, _, name = path.rpartition("/")
+        learns = ratios.get(f"{owner}/value", 0.0) >= self.ratio
+        return name in ("query", "key") and learns
 
     def extreme(self, ratio):
         """Whether a ratio is beyond doubt."""

@@ -1,5 +1,7 @@
 """Rescaling, on every kind of layer, before every kind of activation."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -242,6 +244,20 @@ def test_units_that_are_constant_are_drawn_anew(initializer):
     x = images(0)
     rescale(model, None, x)
     assert_standard(pre_activation(model, "hidden", x), (1,))
+
+
+@pytest.mark.parametrize(
+    "kind", [layers.Dense, functools.partial(layers.Conv1D, kernel_size=2)]
+)
+def test_units_that_are_all_alike_are_told_apart(kind):
+    hidden = kind(6, activation="tanh", kernel_initializer="ones", name="hidden")
+    x = np.random.default_rng(0).normal(size=(ROWS, 5, 3)).astype("float32")
+    model = keras.Sequential([keras.Input((5, 3)), hidden, layers.Dense(2)])
+    rescale(model, None, x)
+    values = pre_activation(model, "hidden", x)
+    assert np.all(np.abs(np.std(values, axis=(0, 1)) - 1) <= 1.0)
+    alike = np.corrcoef(np.reshape(values, (-1, 6)).T) - np.eye(6)
+    assert np.abs(alike).max() < 0.999
 
 
 def test_the_output_layer_is_left_alone_unless_it_is_ill_itself():

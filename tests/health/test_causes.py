@@ -142,6 +142,33 @@ def test_unscaled_targets():
     assert_one_sentence(finding, "root mean square 1.7e+02", "global_clipnorm")
 
 
+def test_weight_decay():
+    def layers(size):
+        return [
+            kernel(f"d{i}", size=size, grads=(10.0 ** (i - 9),) * 2) for i in range(9)
+        ]
+
+    well = [kernel(f"d{i}") for i in range(9)]
+    [finding] = examined((well, {}), *[(layers(0.05), {})] * 4)
+    assert (finding.rule, finding.cause) == ("vanishing_gradient", "weight_decay")
+    assert_one_sentence(finding, "to 7.1% and less", "lower the weight decay")
+    # One that was kept speaks against it.
+    [finding] = examined((well, {}), *[([*layers(0.05)[:8], kernel("d8")], {})] * 4)
+    assert finding.cause != "weight_decay"
+
+
+def test_a_signal_that_grows_from_layer_to_layer():
+    deep = kernel("b", activation="relu", mean=0.0, std=500.0, grads=(1e9, 1e9))
+    [finding] = examined(([kernel("a"), deep], {"inputs": SCALED}))
+    assert (finding.rule, finding.cause) == ("exploding_gradient", "large_weights")
+    assert_one_sentence(finding, "grows from layer to layer (deviation 5e+02 at b)")
+    # Large inputs are large in every layer.
+    raw = ValueStats(mean=0.0, std=100.0, min=-300.0, max=300.0)
+    first = kernel("a", grads=(5e3, 1.0))
+    [finding] = examined(([first, deep], {"inputs": raw}))
+    assert finding.cause == "unscaled_inputs"
+
+
 @pytest.mark.parametrize(
     ("outputs", "cause"), [(2, "unscaled_targets"), (1, "unknown")]
 )

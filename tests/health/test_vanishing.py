@@ -44,6 +44,17 @@ def test_a_branch_that_was_not_taken_is_none():
     assert run(rule, [norms(first=0.0, second=0.0, head=1.0)])[0] == [["first"]]
 
 
+def test_queries_and_keys_of_an_attention_that_learns_are_none():
+    rule = rules.VanishingGradient(ratio=1e-3, patience=1)
+    parts = {"mha/query": 1e-6, "mha/key": 1e-7, "mha/value": 0.5, "head": 1.0}
+    assert run(rule, [norms(**parts)])[0] == [[]]
+    # What does not learn either is the reason, and is told.
+    lost = parts | {"mha/value": 1e-6}
+    assert run(rule, [norms(**lost)])[0] == [["mha/query"]]
+    # A layer of that name elsewhere is like any other.
+    assert run(rule, [norms(**{"key": 1e-6, "head": 1.0})])[0] == [["key"]]
+
+
 def test_no_other_activation_is_advised_where_it_is_like_relu():
     rule = rules.VanishingGradient(patience=1)
     for activation, advised in ((None, True), ("tanh", True), ("relu", False)):
