@@ -11,6 +11,7 @@ References:
 
 import contextlib
 import dataclasses
+import math
 
 import keras
 import numpy as np
@@ -36,6 +37,7 @@ from keras_activations.actions.recurrent import (
 )
 from keras_activations.actions.slots import forget
 from keras_activations.activations.regions import activation_of, region_of
+from keras_activations.health.suspects import UNSCALED_INPUTS
 from keras_activations.telemetry.layouts import layer_paths
 from keras_activations.telemetry.taps import all_layers
 
@@ -78,6 +80,9 @@ def rescale(model, optimizer, inputs, also=(), alive=False):
         NotTaken: if the model cannot be called on the inputs.
     """
     done, changed, paths = Rescaled([], {}), [], layer_paths(model)
+    for layer in _large_embeddings(model):
+        changed.append(layer.embeddings)
+        done.paths.append(paths[id(layer)])
     with untouched_averages(model):
         sources = _linear_layers(model, paths, also)
         sources |= _sources(feeds(model, inputs), paths, also, alive, done)
@@ -97,6 +102,26 @@ def rescale(model, optimizer, inputs, also=(), alive=False):
             model(inputs, training=True)
     forget(optimizer, changed)
     return done
+
+
+def _large_embeddings(model):
+    """Makes embeddings as large as scaled inputs are; gives the layers it changed."""
+    layers = [
+        layer
+        for layer in all_layers(model)
+        if isinstance(layer, keras.layers.Embedding)
+        and layer.trainable
+        and not adapted(layer)
+    ]
+    sizes = [float(keras.ops.std(layer.embeddings)) for layer in layers]
+    large = [
+        (x, s)
+        for x, s in zip(layers, sizes, strict=True)
+        if UNSCALED_INPUTS < s < math.inf
+    ]
+    for layer, size in large:
+        layer.embeddings.assign(layer.embeddings / size)
+    return [layer for layer, _ in large]
 
 
 def _linear_layers(model, paths, also):

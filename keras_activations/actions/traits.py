@@ -5,7 +5,7 @@ import keras
 from keras_activations.actions.recurrent import cell_gates
 from keras_activations.actions.rescaling import GROWING
 from keras_activations.activations.regions import activation_of
-from keras_activations.health import suspects, weights
+from keras_activations.health import weight_suspects, weights
 from keras_activations.telemetry.stats import WeightStats
 from keras_activations.telemetry.taps import all_layers
 
@@ -24,7 +24,10 @@ def too_large(model):
     return [
         layer.path
         for layer in all_layers(model)
-        if any(_excess(v) > suspects.LARGE_WEIGHTS for v in layer.trainable_variables)
+        if any(
+            _excess(v) > weight_suspects.LARGE_WEIGHTS
+            for v in layer.trainable_variables
+        )
     ]
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_activations.health import suspects
+from keras_activations.health import suspects, weight_suspects
 
 MEDICINES = {
     "unscaled_inputs": "scale them to mean 0 and deviation 1 (`keras.layers.Normalization`)",
@@ -22,12 +22,12 @@ MEDICINES = {
 }
 
 # From the start: no update has been made yet.
-_AT_START = (suspects.unscaled_inputs, suspects.large_weights)
-_LATER = (
+_AT_START = (
     suspects.unscaled_inputs,
-    suspects.unscaled_targets,
-    suspects.large_weights,
+    weight_suspects.large_weights,
+    weight_suspects.large_embeddings,
 )
+_LATER = (*_AT_START, suspects.unscaled_targets)
 
 
 def explained(case):
@@ -101,13 +101,13 @@ def _saturation(case):
 def _dead_units(case):
     if _ill_from_start(case, "dead", 0.25):
         return (
-            suspects.dead_bias(case)
-            or suspects.small_weights(case)
+            weight_suspects.dead_bias(case)
+            or weight_suspects.small_weights(case)
             or _heaviest(case, _AT_START)
         )
     return (
-        suspects.weight_decay(case)
-        or suspects.small_weights(case)
+        weight_suspects.weight_decay(case)
+        or weight_suspects.small_weights(case)
         or _heaviest(case, _LATER)
         or suspects.learning_rate(case)
     )
@@ -115,8 +115,8 @@ def _dead_units(case):
 
 def _vanishing(case):
     return (
-        suspects.weight_decay(case)
-        or suspects.small_weights(case)
+        weight_suspects.weight_decay(case)
+        or weight_suspects.small_weights(case)
         or suspects.overbearing_targets(case)
         or _heaviest(case, _AT_START)
     )
@@ -124,7 +124,7 @@ def _vanishing(case):
 
 def _exploding(case):
     return _heaviest(
-        case, (*_LATER, suspects.growing_signal)
+        case, (*_LATER, weight_suspects.growing_signal)
     ) or suspects.learning_rate(case)
 
 

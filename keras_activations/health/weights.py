@@ -22,6 +22,11 @@ def kernels(stats):
     return [w for w in stats.weights if is_kernel(w) and math.prod(w.shape)]
 
 
+def tables(stats):
+    """The weights of a layer that are embeddings."""
+    return [w for w in stats.weights if w.path.endswith("/embeddings")]
+
+
 def biases(stats):
     """The vectors of a layer that also has a kernel: its biases.
 

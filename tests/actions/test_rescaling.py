@@ -336,3 +336,16 @@ def test_layers_without_an_activation_if_asked_for():
     frozen.layers[0].trainable = False
     paths = [layer.path for layer in frozen.layers[:3]]
     assert rescale(frozen, None, x, paths).paths == paths[1:]
+
+
+@pytest.mark.parametrize(("size", "changed"), [(50.0, True), (0.05, False)])
+def test_embeddings_that_are_far_too_large(size, changed):
+    initializer = keras.initializers.RandomUniform(-size, size, seed=1)
+    table = layers.Embedding(20, 4, embeddings_initializer=initializer)
+    model = keras.Sequential([keras.Input((6,), dtype="int32"), table, layers.LSTM(3)])
+    before = table.embeddings.numpy()
+    done = rescale(model, None, np.arange(24).reshape(4, 6) % 20)
+    assert (table.path in done.paths) == changed
+    after = table.embeddings.numpy()
+    expected = before / before.std() if changed else before
+    np.testing.assert_allclose(after, expected, rtol=1e-5)

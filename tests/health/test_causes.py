@@ -10,7 +10,7 @@ from keras_activations.health.examiner import Examiner
 from keras_activations.health.finding import CAUSES, RULES
 from keras_activations.telemetry.layouts import LayerEntry, Layout, WeightEntry
 from keras_activations.telemetry.readout import Fault
-from keras_activations.telemetry.stats import LayerStats, ValueStats
+from keras_activations.telemetry.stats import LayerStats, ValueStats, WeightStats
 from tests.health.windows import assert_one_sentence, dead, kernel, network
 
 RAW = ValueStats(mean=5.0, std=6.0, min=0.0, max=16.0)
@@ -155,6 +155,15 @@ def test_weight_decay():
     # One that was kept speaks against it.
     [finding] = examined((well, {}), *[([*layers(0.05)[:8], kernel("d8")], {})] * 4)
     assert finding.cause != "weight_decay"
+
+
+def test_embeddings_that_start_too_large():
+    table = WeightStats("words/embeddings", 1.0, weight_norm=30.0 * 20, shape=(50, 8))
+    words = LayerStats("words", weights=(table,))
+    ill = kernel("lstm", grads=(1e3, 1.0), **FLAT)
+    [finding] = examined(*lasting(words, ill))
+    assert finding.cause == "large_weights"
+    assert_one_sentence(finding, "the embeddings of words start too large", "30)")
 
 
 def test_a_signal_that_grows_from_layer_to_layer():

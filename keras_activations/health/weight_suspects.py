@@ -1,0 +1,126 @@
+"""Suspects among the weights: what a layer started with, and what became of it."""
+
+import math
+
+from keras_activations.health import anatomy, gates, suspects, weights
+from keras_activations.health.suspects import Suspicion, embeddings, worst
+
+# Times He's initialiser, times below Glorot's.
+LARGE_WEIGHTS = 2.0
+SMALL_WEIGHTS = 4.0
+# Biases that shift a unit further than its inputs move it.
+LARGE_BIAS = 1.0
+# Deviation that a signal has grown to, of inputs of size 1.
+GROWN_SIGNAL = 20.0
+# Share of their size that all weights have fallen to.
+SHRUNK = 0.2
+
+
+def large_weights(case):
+    """Weights that started too large, in a layer that the signal passes before."""
+    sizes = _initial(case, weights.excess)
+    if not sizes:
+        return None
+    path = max(sizes, key=lambda path: sizes[path])
+    if not sizes[path] > LARGE_WEIGHTS:
+        return None
+    evidence = (
+        f"the weights of {path} start too large ({sizes[path]:.2g} times the usual)"
+    )
+    return Suspicion("large_weights", evidence, sizes[path] / LARGE_WEIGHTS)
+
+
+def large_embeddings(case):
+    """Embeddings that started as far from 0 as inputs that are not scaled."""
+    known = [(weights.rms_before(w) or 0.0, path) for path, w in embeddings(case)]
+    size, path = max(known, default=(0.0, ""))
+    if not size > suspects.UNSCALED_INPUTS:
+        return None
+    evidence = f"the embeddings of {path} start too large (root mean square {size:.2g})"
+    return Suspicion("large_weights", evidence, size / suspects.UNSCALED_INPUTS)
+
+
+def growing_signal(case):
+    """Layers that hand on much more than came in, from the start."""
+    if case.first is None:
+        return None
+    sizes = {
+        path: stats.std
+        for path, stats in case.first.layers.items()
+        if stats.std is not None and not stats.is_output
+    }
+    size, path = worst(sizes)
+    limit = GROWN_SIGNAL * max(gates.input_size(case.first) or 0.0, 1.0)
+    if not limit < size < math.inf:
+        return None
+    evidence = f"the signal grows from layer to layer (deviation {size:.2g} at {path})"
+    return Suspicion("large_weights", evidence, size / limit)
+
+
+def small_weights(case):
+    """Weights that started too small, anywhere: forwards or backwards, all is lost."""
+    if case.first is None:
+        return None
+    sizes = {}
+    for path in anatomy.weighted(case.first):
+        known = [weights.lack(w) for w in weights.kernels(case.first.layers[path])]
+        sizes[path] = max((n for n in known if n is not None), default=0.0)
+    if not sizes:
+        return None
+    path = max(sizes, key=lambda path: sizes[path])
+    if not sizes[path] > SMALL_WEIGHTS:
+        return None
+    evidence = (
+        f"the weights of {path} start too small (1/{sizes[path]:.2g} of the usual)"
+    )
+    return Suspicion("small_weights", evidence, sizes[path] / SMALL_WEIGHTS)
+
+
+def weight_decay(case):
+    """Kernels that have shrunk, every one of them."""
+    if case.first is None or case.window is None:
+        return None
+    left = []
+    for path in anatomy.weighted(case.first):
+        stats = case.window.layers.get(path)
+        now = weights.kernels(stats) if stats is not None else []
+        known = weights.kernels(case.first.layers[path])
+        for before, after in zip(known, now, strict=False):
+            sizes = weights.rms_before(before), weights.rms(after)
+            if None in sizes or not sizes[0] > 0:
+                return None
+            left.append(sizes[1] / sizes[0])
+    if not left or not max(left) < SHRUNK:
+        return None
+    evidence = (
+        f"the weights are not held against what shrinks them (to {max(left):.1%} and "
+        "less of what they were)"
+    )
+    return Suspicion("weight_decay", evidence, SHRUNK / max(*left, 1e-9))
+
+
+def dead_bias(case):
+    """Biases of the feeding layer that were far from 0 at the start."""
+    path = anatomy.feeder(case.first, case.path) if case.path else None
+    if path is None:
+        return None
+    known = [weights.rms_before(w) for w in weights.biases(case.first.layers[path])]
+    size = max((n for n in known if n is not None), default=0.0)
+    if not size > LARGE_BIAS:
+        return None
+    evidence = f"the biases of {path} start far from 0 (root mean square {size:.2g})"
+    return Suspicion("dead_bias", evidence, size / LARGE_BIAS)
+
+
+def _initial(case, measure):
+    """Greatest `measure` of the kernels, at the start, of each layer up to the ill one."""
+    if case.first is None:
+        return {}
+    paths = anatomy.weighted(case.first)
+    if case.path is not None:
+        paths = anatomy.before(case.first, case.path)
+    sizes = {}
+    for path in paths:
+        known = [measure(w) for w in weights.kernels(case.first.layers[path])]
+        sizes[path] = max((n for n in known if n is not None), default=0.0)
+    return sizes
