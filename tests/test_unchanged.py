@@ -52,6 +52,18 @@ def apart():
     return keras.Model(inputs, layers.Dense(10, "softmax")(x))
 
 
+def residual():
+    """Sums that TensorFlow makes one of, where the batch may be of any size."""
+    inputs = keras.Input((8, 8))
+    x = layers.Conv2D(6, 3, activation="relu")(layers.Reshape((8, 8, 1))(inputs))
+    for _ in range(2):
+        y = layers.Conv2D(6, 3, padding="same", use_bias=False)(x)
+        y = layers.ReLU()(layers.BatchNormalization()(y))
+        y = layers.BatchNormalization()(layers.Conv2D(6, 3, padding="same")(y))
+        x = layers.ReLU()(layers.Add()([x, y]))
+    return keras.Model(inputs, layers.Dense(10, "softmax")(layers.Flatten()(x)))
+
+
 def lstm():
     return keras.Sequential(
         [
@@ -128,7 +140,9 @@ def check(build, jit, rows):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("build", [mlp, cnn, apart, lstm, transformer, Subclassed])
+@pytest.mark.parametrize(
+    "build", [mlp, cnn, apart, residual, lstm, transformer, Subclassed]
+)
 def test_bit_identical(build):
     check(build, jit=False, rows=180)  # 144 to train on: the last batch is smaller
 

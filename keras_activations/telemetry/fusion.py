@@ -40,6 +40,8 @@ _TAKEN_IN = {
 # Of which `arithmetic_optimizer.cc` and `constant_folding.cc` change the order.
 _SUMS = {"Add", "AddV2", "AddN", "Sub", "Neg"}
 _ARITHMETIC = {*_SUMS, "Mul", "Div", "RealDiv"}
+# What a gradient asks of a tensor whose batch is of any size; TensorFlow finds it elsewhere.
+_OF_SHAPES = {"Shape", "ShapeN", "Size", "Rank"}
 
 
 def fused(record):
@@ -98,7 +100,7 @@ def _readers(tensor):
         if operation.type in ("Identity", "IdentityN"):
             inputs = [id(x) for x in operation.inputs]
             found |= _readers(operation.outputs[inputs.index(id(tensor))])
-        else:
+        elif operation.type not in _OF_SHAPES:
             found.add(operation.type)
     return found
 
@@ -106,6 +108,7 @@ def _readers(tensor):
 def _is_fused(tensor):
     made_by = tensor.op.type
     read_by = [operation.type for operation in tensor.consumers()]
+    read_by = [reader for reader in read_by if reader not in _OF_SHAPES]
     if made_by in _KERNELS:
         return bool(read_by) and _TAKEN_IN.issuperset(read_by)
     one = len(read_by) == 1
