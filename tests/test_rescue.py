@@ -64,7 +64,7 @@ def test_inputs_that_are_not_scaled(jit, tmp_path):
     (done, *_) = interventions(monitor)
     assert done.cause == "unscaled_inputs"
     assert "rewrote the layers that see the data" in done.message
-    assert "makes updates from now on as though it were" in done.message
+    assert "as though the inputs of each layer were standardised" in done.message
     # The weights are those of the raw inputs, with and without the monitor.
     accuracy = np.mean(model(x).numpy().argmax(axis=-1) == y)
     assert accuracy > 0.85

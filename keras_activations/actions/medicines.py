@@ -58,15 +58,18 @@ def _restart(patient, finding, batch, alive=False):
     # all units of a layer alike, and scaling does not make them differ again.
     done = restored(patient)
     again = bool(patient.guard.preconditioner.layers)
-    left_alone = None
+    changed, left_alone = [], None
+    if finding.cause == "unscaled_inputs" and patient.rewrite_for_data(batch.inputs):
+        changed.append(_REWRITTEN)
     try:
-        done.append(rescaled(patient, finding, batch, alive))
+        changed.append(rescaled(patient, finding, batch, alive))
     except Untreatable as reason:
         left_alone = reason
-    anew = [] if left_alone and again else standardised(patient, batch)
-    if left_alone and not anew:
+    if changed or not again:
+        changed += standardised(patient, batch)
+    if left_alone is not None and not changed:
         raise left_alone
-    done += anew
+    done += changed
     if grows_without_end(patient.model) or (alive and goes_further(patient.optimizer)):
         done.append(clipped(patient))
     return listed(done)
@@ -80,14 +83,15 @@ def _restart_alive(patient, finding, batch):
     return _restart(patient, finding, batch, alive=True)
 
 
+_REWRITTEN = "rewrote the layers that see the data for data of mean 0 and deviation 1"
+
+
 def _restart_for_data(patient, finding, batch):
     # Nothing is wrong with the layers behind: all is as if the data had been scaled.
     done = restored(patient)
     if not patient.rewrite_for_data(batch.inputs):
         return _restart(patient, finding, batch)
-    done.append(
-        "rewrote the layers that see the data for data of mean 0 and deviation 1"
-    )
+    done.append(_REWRITTEN)
     if patient.standardise_inputs(batch.inputs, of_data=True):
         done.append("makes updates from now on as though it were")
     return listed(done)

@@ -1,6 +1,7 @@
 """Prescriptions: which medicines are tried against what was found, in which order."""
 
 from keras_activations.actions import medicines as m
+from keras_activations.actions.remedies import goes_further
 from keras_activations.actions.traits import grows_without_end, recurrent_layers
 from keras_activations.health.saturation import IN_REACH
 
@@ -30,9 +31,10 @@ def for_finding(finding, patient):
         if finding.cause == "learning_rate":
             return [m.RESTORE_OLDER, m.RESTORE_OLDER, m.RESCALE]
         if finding.cause == "unscaled_inputs":
-            return [m.RESTART_FOR_DATA, m.RESTART, m.RESTORE_AND_CLIP]
+            gently = _gently(patient, m.RESTART_FOR_DATA)
+            return [*gently, m.RESTART, m.RESTORE, m.RESTORE_AND_CLIP][:3]
         if finding.cause == "small_weights":
-            return [m.RESCALE_FIRST, _anew(finding), m.RESTORE]
+            return [*_gently(patient, m.RESCALE_FIRST), _anew(finding), m.RESTORE]
         if finding.rule == "vanishing_gradient":
             return [m.RESTART, m.RESCALE, m.RESTORE]
         if patient.slowed and finding.cause in _OF_A_RATE:  # it was not by enough
@@ -53,10 +55,20 @@ def for_finding(finding, patient):
     if grows_without_end(model) and finding.cause != "learning_rate":
         return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
     if finding.cause == "unscaled_inputs":
-        return [m.RESTART_FOR_DATA, m.RESTART, m.RESTORE_AND_CLIP]
+        gently = _gently(patient, m.RESTART_FOR_DATA)
+        return [*gently, m.RESTART, m.RESTORE_AND_CLIP, m.RESTORE][:3]
     if finding.rule == "exploding_gradient" and finding.cause == "large_weights":
         return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
     return [m.RESTORE, m.RESTORE_OLDER, m.RESTORE_OLDER]
+
+
+def _gently(patient, medicine):
+    """What is tried first where updates grow with the gradient, as SGD's do.
+
+    All layers' inputs standardised, gradients are greater. Where that does not matter
+    it makes up for the steps that were lost.
+    """
+    return [medicine] if goes_further(patient.optimizer) else []
 
 
 def _anew(finding):

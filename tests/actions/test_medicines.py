@@ -30,10 +30,10 @@ def exponential():
     return [layers.Dense(2, "exponential")]
 
 
-def chosen(rule, cause="unknown", hidden=plain):
+def chosen(rule, cause="unknown", hidden=plain, optimizer=None):
     model = keras.Sequential([keras.Input((3,)), *hidden(), layers.Dense(1)])
     finding = Finding(7, 0, "dense", rule, 1.0, 0.0, "rescue", "Ill.", cause)
-    return prescriptions.for_finding(finding, patient_of(model))
+    return prescriptions.for_finding(finding, patient_of(model, optimizer))
 
 
 def patient_of(model, optimizer=None, **facts):
@@ -47,12 +47,12 @@ def patient_of(model, optimizer=None, **facts):
         ("saturation", "unknown", recurrent, medicines.RESCALE),
         ("dead_units", "dead_bias", plain, medicines.RESCALE),
         ("dead_units", "learning_rate", plain, medicines.RESTORE_OLDER),
-        ("dead_units", "unscaled_inputs", plain, medicines.RESTART_FOR_DATA),
-        ("nonfinite", "unscaled_inputs", plain, medicines.RESTART_FOR_DATA),
+        ("dead_units", "unscaled_inputs", plain, medicines.RESTART),
+        ("nonfinite", "unscaled_inputs", plain, medicines.RESTART),
         ("dead_units", "unknown", plain, medicines.RESTART_ALIVE),
-        ("dead_units", "small_weights", plain, medicines.RESCALE_FIRST),
+        ("dead_units", "small_weights", plain, medicines.RESTART_ALIVE),
         ("dead_units", "weight_decay", plain, medicines.RESTORE_AND_LIMIT_DECAY),
-        ("vanishing_gradient", "small_weights", plain, medicines.RESCALE_FIRST),
+        ("vanishing_gradient", "small_weights", plain, medicines.RESTART),
         ("vanishing_gradient", "unknown", plain, medicines.RESTART),
         ("nonfinite", "bad_gradient", plain, medicines.ZERO),
         ("nonfinite", "unknown", plain, medicines.RESTORE),
@@ -70,6 +70,19 @@ def patient_of(model, optimizer=None, **facts):
 )
 def test_the_first_one(rule, cause, hidden, first):
     assert chosen(rule, cause, hidden)[0] is first
+
+
+@pytest.mark.parametrize(
+    ("cause", "first"),
+    [
+        ("unscaled_inputs", medicines.RESTART_FOR_DATA),
+        ("small_weights", medicines.RESCALE_FIRST),
+    ],
+)
+@pytest.mark.parametrize("rule", ["saturation", "dead_units", "vanishing_gradient"])
+def test_sgd_is_treated_gently_first(rule, cause, first):
+    optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+    assert chosen(rule, cause, optimizer=optimizer)[0] is first
 
 
 @pytest.mark.parametrize("rule", RULES)
