@@ -55,8 +55,7 @@ def for_finding(finding, patient):
     if grows_without_end(model) and finding.cause != "learning_rate":
         return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
     if finding.cause == "unscaled_inputs":
-        gently = _gently(patient, m.RESTART_FOR_DATA)
-        return [*gently, m.RESTART, m.RESTORE_AND_CLIP, m.RESTORE][:3]
+        return [m.RESTART_FOR_DATA, m.RESTART, m.RESTORE_AND_CLIP]
     if finding.rule == "exploding_gradient" and finding.cause == "large_weights":
         return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
     return [m.RESTORE, m.RESTORE_OLDER, m.RESTORE_OLDER]

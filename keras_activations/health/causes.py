@@ -123,9 +123,11 @@ def _vanishing(case):
 
 
 def _exploding(case):
-    return _heaviest(
-        case, (*_LATER, weight_suspects.growing_signal)
-    ) or suspects.learning_rate(case)
+    return (
+        _heaviest(case, _LATER)
+        or weight_suspects.growing_signal(case)
+        or suspects.learning_rate(case)
+    )
 
 
 _SEARCHES = {

@@ -2,8 +2,9 @@
 
 import math
 
-# Of embeddings each row is used alone, so that no fan-in says what is usual.
-_NO_KERNELS = ("bias", "embeddings", "gamma", "beta")
+# Of embeddings each row is used alone, so that no fan-in says what is usual; what is
+# learnt for each position is added.
+_NO_KERNELS = ("bias", "embedding", "gamma", "beta", "table", "position")
 
 
 def is_kernel(weight):

@@ -48,7 +48,7 @@ def patient_of(model, optimizer=None, **facts):
         ("dead_units", "dead_bias", plain, medicines.RESCALE),
         ("dead_units", "learning_rate", plain, medicines.RESTORE_OLDER),
         ("dead_units", "unscaled_inputs", plain, medicines.RESTART),
-        ("nonfinite", "unscaled_inputs", plain, medicines.RESTART),
+        ("nonfinite", "unscaled_inputs", plain, medicines.RESTART_FOR_DATA),
         ("dead_units", "unknown", plain, medicines.RESTART_ALIVE),
         ("dead_units", "small_weights", plain, medicines.RESTART_ALIVE),
         ("dead_units", "weight_decay", plain, medicines.RESTORE_AND_LIMIT_DECAY),
