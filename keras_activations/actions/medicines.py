@@ -93,7 +93,7 @@ def _restart_for_data(patient, finding, batch):
         return _restart(patient, finding, batch)
     done.append(_REWRITTEN)
     if patient.standardise_inputs(batch.inputs, of_data=True):
-        done.append("makes updates from now on as though it were")
+        done.append("makes their updates from now on as for such data")
     return listed(done)
 
 

@@ -162,8 +162,8 @@ class Patient:
             bool: whether that can be done.
         """
         preconditioner = self.guard.preconditioner
-        if preconditioner.layers:  # it was done, and learnt from since
-            return False
+        if preconditioner.rewritten or preconditioner.layers:
+            return False  # it was done, and learnt from since
         try:
             return preconditioner.rewrite(self.model, inputs, self.optimizer)
         except NotTaken:

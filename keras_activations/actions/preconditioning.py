@@ -30,6 +30,7 @@ class Preconditioner:
     Attributes:
         layers: dict of a kernel's id to its `Standardised`.
         targets: list of `StandardisedTargets`.
+        rewritten: bool, see `rewrite`.
 
     What they hold takes effect when the step is next traced.
     """
@@ -37,6 +38,7 @@ class Preconditioner:
     def __init__(self):
         self.layers: dict[int, Standardised] = {}
         self.targets: list[StandardisedTargets] = []
+        self.rewritten = False
 
     @property
     def active(self):
@@ -91,6 +93,7 @@ class Preconditioner:
             bool: whether there was such a layer.
         """
         layers = [s for s in standardised_layers(model, inputs) if s.of_data]
+        self.rewritten = bool(layers)
         _rewrite(layers, Standardised.outer)
         forget(optimizer, _variables(layers))
         return bool(layers)

@@ -171,3 +171,14 @@ def test_what_comes_apart_of_standardised_units_goes_on_without():
     patient.guard.preconditioner.leave_units(None)
     assert not patient.standardises_units
     assert patient.guard.preconditioner.active  # the data are standardised still
+
+
+def test_layers_are_rewritten_for_the_data_once():
+    # Where updates cannot be made in other terms, as in a loop by hand, nothing else tells.
+    model = keras.Sequential([keras.Input((3,)), *plain(), layers.Dense(1)])
+    patient = patient_of(model)
+    x = np.random.default_rng(0).normal(50.0, [1.0, 20.0, 300.0], size=(32, 3))
+    assert patient.rewrite_for_data(x)
+    kernel = model.layers[0].kernel.numpy()
+    assert not patient.rewrite_for_data(x)
+    np.testing.assert_array_equal(model.layers[0].kernel, kernel)
