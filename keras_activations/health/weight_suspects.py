@@ -18,16 +18,11 @@ SHRUNK = 0.2
 
 def large_weights(case):
     """Weights that started too large, in a layer that the signal passes before."""
-    sizes = _initial(case, weights.excess)
-    if not sizes:
+    size, path = worst(_initial(case, weights.excess))
+    if not size > LARGE_WEIGHTS:
         return None
-    path = max(sizes, key=lambda path: sizes[path])
-    if not sizes[path] > LARGE_WEIGHTS:
-        return None
-    evidence = (
-        f"the weights of {path} start too large ({sizes[path]:.2g} times the usual)"
-    )
-    return Suspicion("large_weights", evidence, sizes[path] / LARGE_WEIGHTS)
+    evidence = f"the weights of {path} start too large ({size:.2g} times the usual)"
+    return Suspicion("large_weights", evidence, size / LARGE_WEIGHTS)
 
 
 def large_embeddings(case):
@@ -59,21 +54,11 @@ def growing_signal(case):
 
 def small_weights(case):
     """Weights that started too small, anywhere: forwards or backwards, all is lost."""
-    if case.first is None:
+    size, path = worst(_initial(case, weights.lack, anywhere=True))
+    if not size > SMALL_WEIGHTS:
         return None
-    sizes = {}
-    for path in anatomy.weighted(case.first):
-        known = [weights.lack(w) for w in weights.kernels(case.first.layers[path])]
-        sizes[path] = max((n for n in known if n is not None), default=0.0)
-    if not sizes:
-        return None
-    path = max(sizes, key=lambda path: sizes[path])
-    if not sizes[path] > SMALL_WEIGHTS:
-        return None
-    evidence = (
-        f"the weights of {path} start too small (1/{sizes[path]:.2g} of the usual)"
-    )
-    return Suspicion("small_weights", evidence, sizes[path] / SMALL_WEIGHTS)
+    evidence = f"the weights of {path} start too small (1/{size:.2g} of the usual)"
+    return Suspicion("small_weights", evidence, size / SMALL_WEIGHTS)
 
 
 def weight_decay(case):
@@ -112,12 +97,12 @@ def dead_bias(case):
     return Suspicion("dead_bias", evidence, size / LARGE_BIAS)
 
 
-def _initial(case, measure):
+def _initial(case, measure, anywhere=False):
     """Greatest `measure` of the kernels, at the start, of each layer up to the ill one."""
     if case.first is None:
         return {}
     paths = anatomy.weighted(case.first)
-    if case.path is not None:
+    if case.path is not None and not anywhere:
         paths = anatomy.before(case.first, case.path)
     sizes = {}
     for path in paths:
