@@ -46,9 +46,11 @@ def test_at_the_very_step(ran):
 def test_peers_look_on(ran):
     saturated = ran["tanh-large-weights", 0, "warn"].alarms
     assert [alarm.rule for alarm in saturated["deep_diagnosis"]] == ["saturation"]
-    # The loss stays finite where only weights and gradients are not.
+    # The loss stays finite where only gradients are not. That of the next step may not,
+    # unless TensorFlow's kernel for this processor makes 0 of NaN in a ReLU.
     bad = ran["square-root-at-zero", 0, "warn"].alarms
-    assert bad["terminate_on_nan"] == []
+    (first, *_) = bad["monitor"]
+    assert all(alarm.step > first.step for alarm in bad["terminate_on_nan"])
     assert [alarm.rule for alarm in bad["autotrainer"]][:1] == ["nonfinite"]
 
 
