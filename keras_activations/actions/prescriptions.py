@@ -31,10 +31,11 @@ def for_finding(finding, patient):
         if finding.cause == "learning_rate":
             return [m.RESTORE_OLDER, m.RESTORE_OLDER, m.RESCALE]
         if finding.cause == "unscaled_inputs":
-            gently = _gently(patient, m.RESTART_FOR_DATA)
-            return [*gently, m.RESTART, m.RESTORE, m.RESTORE_AND_CLIP][:3]
+            return [m.RESTART_FOR_DATA, m.RESTART, m.RESTORE_AND_CLIP]
         if finding.cause == "small_weights":
-            return [*_gently(patient, m.RESCALE_FIRST), _anew(finding), m.RESTORE]
+            # All layers' inputs standardised, gradients are greater, and SGD goes further.
+            gently = [m.RESCALE_FIRST] if goes_further(patient.optimizer) else []
+            return [*gently, _anew(finding), m.RESTORE]
         if finding.rule == "vanishing_gradient":
             return [m.RESTART, m.RESCALE, m.RESTORE]
         if patient.slowed and finding.cause in _OF_A_RATE:  # it was not by enough
@@ -59,15 +60,6 @@ def for_finding(finding, patient):
     if finding.rule == "exploding_gradient" and finding.cause == "large_weights":
         return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
     return [m.RESTORE, m.RESTORE_OLDER, m.RESTORE_OLDER]
-
-
-def _gently(patient, medicine):
-    """What is tried first where updates grow with the gradient, as SGD's do.
-
-    All layers' inputs standardised, gradients are greater. Where that does not matter
-    it makes up for the steps that were lost.
-    """
-    return [medicine] if goes_further(patient.optimizer) else []
 
 
 def _anew(finding):
