@@ -5,8 +5,9 @@ they pull harder than what is learnt can hold, all weights are lost, however the
 """
 
 import contextlib
+import numbers
 
-import numpy as np
+from keras.regularizers import L1, L1L2, L2
 
 from keras_activations.actions.slots import inner_optimizer
 
@@ -57,18 +58,16 @@ class DecayLimit:
         """Attributes, name, limit and a text of each that is above its limit."""
         found = []
         own = vars(inner_optimizer(self._optimizer))
-        if _above(own.get("weight_decay"), GREATEST_DECAY):
+        decay = own.get("weight_decay")
+        if isinstance(decay, numbers.Real) and float(decay) > GREATEST_DECAY:
             text = f"the weight decay to {GREATEST_DECAY:g}"
             found.append((own, "weight_decay", GREATEST_DECAY, text))
-        regularizers = [v.regularizer for v in self._model.trainable_variables]
-        for own in {id(r): vars(r) for r in regularizers if r is not None}.values():
+        penalties = [v.regularizer for v in self._model.trainable_variables]
+        # Of the user's own nobody knows what its attributes are.
+        known = {id(p): vars(p) for p in penalties if isinstance(p, (L1, L2, L1L2))}
+        for own in known.values():
             for name, greatest in GREATEST_PENALTY.items():
-                if _above(own.get(name), greatest):
+                if float(own.get(name, 0.0)) > greatest:
                     text = f"{name.upper()} penalties to {greatest:g}"
                     found.append((own, name, greatest, text))
         return found
-
-
-def _above(value, greatest):
-    # L1's is a tensor.
-    return value is not None and np.ndim(value) == 0 and float(value) > greatest

@@ -45,10 +45,6 @@ class Medicine:
     restores: bool = False
 
 
-def _rescale(patient, finding, batch):
-    return rescaled(patient, finding, batch)
-
-
 def _rescale_and_slow(patient, finding, batch):
     return listed([rescaled(patient, finding, batch), slowed(patient, "unknown")])
 
@@ -201,7 +197,7 @@ def _shrink_and_standardise(patient, finding, batch):
 
 
 NONE_IN_REACH = Medicine("rescaling", _none_in_reach)
-RESCALE = Medicine("rescaling", _rescale, needs_batch=True)
+RESCALE = Medicine("rescaling", rescaled, needs_batch=True)
 RESCALE_AND_SLOW = Medicine("rescaling", _rescale_and_slow, needs_batch=True)
 RESCALE_FIRST = Medicine("rescaling", _rescale_first, needs_batch=True)
 RESTART = Medicine("rescaling", _restart, needs_batch=True)

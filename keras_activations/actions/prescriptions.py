@@ -7,8 +7,6 @@ from keras_activations.health.saturation import IN_REACH
 
 # Causes that a learning rate still too high may look like.
 _OF_A_RATE = ("unknown", "large_weights")
-
-
 # Causes that are plain to see, whatever else was done before.
 PLAIN = {"unscaled_inputs", "unscaled_targets", "weight_decay"}
 

@@ -80,12 +80,12 @@ def rescale(model, optimizer, inputs, also=(), alive=False):
         NotTaken: if the model cannot be called on the inputs.
     """
     done, changed, paths = Rescaled([], {}), [], layer_paths(model)
-    for layer in _large_embeddings(model):
-        changed.append(layer.embeddings)
-        done.paths.append(paths[id(layer)])
     with untouched_averages(model):
         sources = _linear_layers(model, paths, also)
         sources |= _sources(feeds(model, inputs), paths, also, alive, done)
+        for layer in _scaled_embeddings(model):
+            changed.append(layer.embeddings)
+            done.paths.append(paths[id(layer)])
 
         def treat(layer, call, args, kwargs):
             sound = sources.pop(id(layer), None)
@@ -104,7 +104,7 @@ def rescale(model, optimizer, inputs, also=(), alive=False):
     return done
 
 
-def _large_embeddings(model):
+def _scaled_embeddings(model):
     """Makes embeddings as large as scaled inputs are; gives the layers it changed."""
     layers = [
         layer
@@ -125,7 +125,7 @@ def _large_embeddings(model):
 
 
 def _linear_layers(model, paths, also):
-    """The same for layers that feed no activation."""
+    """What is `Sound` for layers that feed no activation, by the layer's id."""
     return {
         id(layer): USUAL
         for layer in all_layers(model)
@@ -137,7 +137,7 @@ def _linear_layers(model, paths, also):
 
 
 def _sources(found, paths, also, alive, done):
-    """What is `Sound` for each layer to treat, by the layer's id.
+    """The same for each layer that feeds one and is to be treated.
 
     What has none to treat is noted.
     """

@@ -123,11 +123,11 @@ def standardised_targets(model, inputs, targets):
     except NotPaired as error:
         raise OtherTargets(str(error)) from error
     found, reasons = [], []
-    for place, (values, loss) in enumerate(pairs):
-        if len(pairs) > 1 and not _large(values):
-            continue
+    for place, (given, loss) in enumerate(pairs):
         try:
-            found.append(_standardised(layers[place], place, values, loss))
+            values = _array(given)
+            if len(pairs) == 1 or _large(values):
+                found.append(_standardised(layers[place], place, values, loss))
         except OtherTargets as reason:
             reasons.append(str(reason))
     if not found:
@@ -137,15 +137,20 @@ def standardised_targets(model, inputs, targets):
     return found
 
 
+def _array(values):
+    try:
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise OtherTargets("the targets are not an array of numbers") from error
+
+
 def _large(values):
-    size = np.sqrt(np.mean(np.square(np.asarray(values, np.float64))))
-    return bool(size > UNSCALED_TARGETS)
+    return bool(np.sqrt(np.mean(np.square(values))) > UNSCALED_TARGETS)
 
 
 def _standardised(layer, place, values, loss):
     if layer is None:
         raise OtherTargets("the output is not that of one linear Dense layer")
-    values = np.asarray(values, np.float64)
     if layer.units > 1 and values.shape[-1:] != (layer.units,):
         raise OtherTargets("the targets do not have the shape of the output")
     values = values.reshape(-1, layer.units)

@@ -43,6 +43,21 @@ def test_usual_ones_are_left(optimizer):
     assert DecayLimit(ill.compiled(ill.healthy), optimizer).limit() == []
 
 
+def test_penalties_of_the_users_own_are_left():
+    class Own(regularizers.Regularizer):
+        def __init__(self):
+            self.l2 = "strong"
+
+        def __call__(self, x):
+            return keras.ops.sum(keras.ops.abs(x))
+
+    hidden = [
+        layers.Dense(4, kernel_regularizer=own) for own in (Own(), keras.ops.mean)
+    ]
+    model = keras.Sequential([keras.Input((3,)), *hidden])
+    assert DecayLimit(model, optimizers.SGD()).limit() == []
+
+
 @pytest.mark.parametrize("jit", [False, True])
 def test_rescue(jit):
     monitor = ill.treating("rescue")

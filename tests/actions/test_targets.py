@@ -98,6 +98,7 @@ def test_learning_begins_where_it_would_of_scaled_targets():
         (built, np.full_like(RAW, 7.0)),
         (built, np.full_like(RAW, np.nan)),
         (built, None),
+        (built, np.array([["a", "b"]] * 64)),
         (built, RAW[:31, 0]),  # Keras compares one with both outputs
     ],
 )
