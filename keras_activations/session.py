@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_activations.actions.learning_rate import momentum_of
 from keras_activations.actions.responses import action_name
 from keras_activations.actions.treatment import Treatment
 from keras_activations.health.examiner import Examiner
@@ -75,6 +76,7 @@ class Session:
             rules,
             {rule: action_name(action) for rule, action in actions.items()},
             loss_scaling=isinstance(optimizer, keras.optimizers.LossScaleOptimizer),
+            momentum=momentum_of(optimizer),
         )
         self._treatment.on_changed = self._examiner.begin_anew
         self._attachment = Attachment(model, self.probe, phase, self._treatment.tracing)

@@ -33,12 +33,11 @@ class Bounds:
         self._filtered = {}
         self._scaled = {}
 
-    def add(self, path, nearest=None):
+    def add(self, path):
         """Bounds the activation of the layer with that path, from the next tracing on.
 
         Args:
             path: the layer's path, as in a `Layout`.
-            nearest: float, the bound where the activation has none of its own.
 
         Returns:
             None, or a reason why it cannot be bounded.
@@ -57,10 +56,7 @@ class Bounds:
         limits = sloped(activation)
         if limits is None:
             return "its activation is flat everywhere"
-        low, high = limits
-        if nearest is not None:
-            low, high = max(low, -nearest), min(high, nearest)
-        self._layers[path] = layer, (low, high)
+        self._layers[path] = layer, limits
         return None
 
     def filter_gradient(self, path):

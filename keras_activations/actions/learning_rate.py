@@ -44,6 +44,11 @@ def keep_below(optimizer, greatest):
         rate.assign(greatest)
 
 
+def momentum_of(optimizer):
+    """The share of an update that comes again with the next one, 0 where unknown."""
+    return getattr(inner_optimizer(optimizer), "momentum", 0.0)
+
+
 @contextlib.contextmanager
 def slowed(optimizer, factor):
     """While it is open, the optimizer's schedule, if it has one, is slowed down."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Callable
 
 import keras
@@ -12,12 +11,12 @@ from keras_activations.actions.recurrent import shrink_recurrent_kernel
 from keras_activations.actions.remedies import (
     clipped,
     goes_further,
-    held_down,
     listed,
     names,
     rescaled,
     restored,
     slowed,
+    sound_norms,
     standardised,
 )
 from keras_activations.actions.slots import forget
@@ -110,16 +109,17 @@ def _restore(patient, finding, batch, older=False):
             "no update has been made yet, so that it is neither what was learnt nor the "
             "learning rate"
         )
-    norm = held_down(patient, finding.cause)
+    limits = sound_norms(patient, finding.cause)
     rate = slowed(patient, finding.cause)
     step = patient.restore(older)
     if step is None:
         raise Untreatable("there is no healthy state to go back to")
-    patient.clip_gradients(norm)
-    usual = "their usual norm" if norm == math.inf else f"the global norm {norm:g}"
+    if finding.cause == "learning_rate" and goes_further(patient.optimizer):
+        patient.forget_momentum()
+    norm = patient.clip_gradients(*limits)
     return (
         f"restored the weights and slots of step {step}, {rate}, and clips gradients to "
-        f"{usual}"
+        f"the global norm {norm:.2g}"
     )
 
 
@@ -156,6 +156,10 @@ def _restart_with_targets(patient, finding, batch):
     except OtherTargets as reason:
         raise Untreatable(str(reason)) from reason
     done = restored(patient)
+    if finding.rule in ("saturation", "dead_units"):
+        # What was kept last may have been driven there by the targets already.
+        with contextlib.suppress(Untreatable):
+            done.append(rescaled(patient, finding, batch))
     patient.learn_of(targets, batch)
     done.append(
         "makes updates from now on as though the targets had mean 0 and deviation 1"

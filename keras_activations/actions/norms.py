@@ -32,14 +32,14 @@ class UsualNorm:
         """The limit that held when the last update was dropped, a float."""
         return float(self._exceeded.numpy())
 
-    def clip_from_now_on(self, at_most=math.inf):
+    def clip_from_now_on(self, at_least=0.0, at_most=math.inf):
         """On the host: clips to what has been usual, as after a dropped update.
 
         Args:
-            at_most: float; an ill run's usual norm may be far too great.
+            at_least, at_most: floats; an ill run's usual norm may be far off.
         """
         self.note_dropped()
-        self.clip.assign(tf.minimum(self.clip, at_most))
+        self.clip.assign(tf.clip_by_value(self.clip, at_least, at_most))
 
     def learn_anew(self):
         """On the host: what was usual of weights that were changed is so no more."""
@@ -73,12 +73,13 @@ class UsualNorm:
 
     def note_applied(self, norm):
         """After an update that was applied: learns, until gradients are clipped."""
-        steps = self._healthy_steps.assign_add(1.0)
+        steps = self._healthy_steps + 1.0
         # The plain mean at first, then an exponential one.
         weight = tf.maximum(1.0 / steps, 1.0 - DECAY)
         learnt = self._usual + weight * (norm - self._usual)
         learns = tf.math.is_finite(learnt) & tf.math.is_inf(self.clip)
         self._usual.assign(tf.where(learns, learnt, self._usual))
+        self._healthy_steps.assign(tf.where(learns, steps, self._healthy_steps))
 
     def _limit(self):
         rule = self._exploding

@@ -14,15 +14,20 @@ from keras_activations.actions.decay import DecayLimit
 from keras_activations.actions.feeds import NotTaken
 from keras_activations.actions.learning_rate import keep_below
 from keras_activations.actions.preconditioning import knows_how
-from keras_activations.actions.slots import inner_optimizer
-from keras_activations.actions.snapshots import Snapshots
+from keras_activations.actions.slots import forget, inner_optimizer
+from keras_activations.actions.snapshots import Snapshots, looks_healthy
 from keras_activations.actions.targets import OtherTargets, standardised_targets
+from keras_activations.health.history import LEARNT
 from keras_activations.health.norms import total_norm
 from keras_activations.health.weights import longest_stride
 
 
 class Untreatable(Exception):
     """A medicine that cannot be given to this patient; the message says why."""
+
+
+class NothingToChange(Untreatable):
+    """All is as the medicine would make it, so that something else is the matter."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Patient:
         stride: see `weights.longest_stride`, the greatest of the first window at the
             rate of now, or None. Later ones are those of weights that came apart.
         norm: of all gradients together in that window, or None.
+        loss: of that window, or None.
     """
 
     model: keras.Model
@@ -60,6 +66,7 @@ class Patient:
     greatest_rate: float = math.inf
     stride: float | None = None
     norm: float | None = None
+    loss: float | None = None
     _updates_before: int = 0
 
     def __post_init__(self):
@@ -80,7 +87,18 @@ class Patient:
         if self.stride is None:
             layers = window.layers.values()
             self.stride = max(map(longest_stride, layers), default=0.0)
-            self.norm = total_norm(window)
+            self.norm, self.loss = total_norm(window), window.loss
+
+    def has_learnt(self, window):
+        """Whether the loss is well below that of the first window, as far as known."""
+        if None in (self.loss, window.loss):
+            return True
+        return window.loss < LEARNT * self.loss
+
+    def looks_healthy(self, window):
+        """Whether no layer is on its way to a finding, and the loss has not grown."""
+        grown = None not in (self.loss, window.loss) and not window.loss <= self.loss
+        return looks_healthy(window) and not grown
 
     @property
     def slowed(self):
@@ -126,6 +144,10 @@ class Patient:
         step = self.snapshots.restore(older)
         self.guard.preconditioner.forget_slots(self.optimizer)
         return step
+
+    def forget_momentum(self):
+        """What was gathered at a rate that was too high drives the weights on."""
+        forget(self.optimizer, self.model.trainable_variables)
 
     def standardise_inputs(self, inputs, of_data=False):
         """Makes updates as though the inputs of each layer were standardised.
@@ -199,14 +221,14 @@ class Patient:
         self.retrace()
         return self._decay.limit()
 
-    def clip_gradients(self, at_most=math.inf):
-        """Clips gradients to their usual norm from now on, and `at_most` to that.
+    def clip_gradients(self, at_least=0.0, at_most=math.inf):
+        """Clips gradients from now on; see `Norms.clip_from_now_on`.
 
         Returns:
             float, the norm.
         """
         norms = self.guard.norms
-        norms.clip_from_now_on(at_most)
+        norms.clip_from_now_on(at_least, at_most)
         self.let_clip()
         return float(norms.clip.numpy())
 

@@ -36,6 +36,8 @@ def for_finding(finding, patient):
             return [*gently, _anew(finding), m.RESTORE]
         if finding.rule == "vanishing_gradient":
             return [m.RESTART, m.RESCALE, m.RESTORE]
+        if finding.cause == "large_weights" and grows_without_end(model):
+            return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
         if patient.slowed and finding.cause in _OF_A_RATE:  # it was not by enough
             return [m.RESCALE_AND_SLOW, m.RESCALE_AND_SLOW, m.RESTORE]
         if finding.rule == "dead_units" and finding.cause == "unknown":

@@ -6,16 +6,18 @@ import keras
 
 from keras_activations.actions import learning_rate
 from keras_activations.actions.feeds import NotTaken
-from keras_activations.actions.patient import Untreatable
+from keras_activations.actions.patient import NothingToChange, Untreatable
 from keras_activations.actions.rescaling import rescale
 from keras_activations.actions.slots import inner_optimizer
 from keras_activations.actions.traits import too_large
 from keras_activations.health import suspects
+from keras_activations.health.weights import lasting
 
 BACK_OFF = 0.1
 # Size of an update that a rate is lowered to at least, where the rate was the cause.
 LEAST = 2 * suspects.LONG_STRIDE
 FAR = 100.0  # norm of gradients that are too large, whatever the rate
+GROWTH = 10.0  # of that norm, at most, while a sound run goes on
 UNSCALED = 1.0  # norm of gradients where what is usual follows from unscaled data
 
 
@@ -36,8 +38,10 @@ def rescaled(patient, finding, batch, alive=False):
     except NotTaken as error:
         raise Untreatable(str(error)) from error
     left = [f"{path}: {reason}" for path, reason in done.refused.items()]
+    if not done.paths and left:
+        raise Untreatable("; ".join(left))
     if not done.paths:
-        raise Untreatable("; ".join(left) or "every unit has a sound size already")
+        raise NothingToChange("every unit has a sound size already")
     patient.guard.norms.learn_anew()
     text = (
         "centred and rescaled the incoming weights of "
@@ -48,27 +52,27 @@ def rescaled(patient, finding, batch, alive=False):
 
 def clipped(patient):
     """Gradients are clipped to what is usual of scaled data."""
-    norm = patient.clip_gradients(UNSCALED)
+    norm = patient.clip_gradients(at_most=UNSCALED)
     return f"clips gradients to the global norm {norm:.3g} from now on"
 
 
-def held_down(patient, cause):
-    """The norm to clip gradients to, where it is they that are far too large.
+def sound_norms(patient, cause):
+    """The least and the greatest norm to clip gradients to, whatever has been usual.
 
-    The rate of an optimizer whose updates grow with the gradient would be lowered for
-    good by what a few steps have shown.
-
-    Returns:
-        float, infinite where what is usual is sound.
+    Steps that come apart make the usual norm large, and layers that die make it small.
+    Where it was far too large from the start, the rate of an optimizer whose updates
+    grow with it would be lowered for good by what a few steps have shown.
     """
-    norm = patient.norm or 0.0
-    if cause != "learning_rate" or not FAR < norm < math.inf:
-        return math.inf
-    if not goes_further(patient.optimizer):
-        return math.inf
-    patient.stride *= UNSCALED / norm
+    start = patient.norm or math.inf
+    if not start < math.inf:
+        return 0.0, math.inf
+    if start <= FAR:
+        return start, GROWTH * start
+    if cause != "learning_rate" or not goes_further(patient.optimizer):
+        return 0.0, GROWTH * start
+    patient.stride *= UNSCALED / start
     patient.norm = UNSCALED
-    return UNSCALED
+    return 0.0, UNSCALED
 
 
 def goes_further(optimizer):
@@ -79,6 +83,8 @@ def goes_further(optimizer):
 def slowed(patient, cause):
     """The learning rate is lowered, by more than tenfold where it was the cause."""
     factor, stride = BACK_OFF, patient.stride or 0.0
+    if cause == "learning_rate":
+        factor /= lasting(learning_rate.momentum_of(patient.optimizer))
     # How far an update goes is in proportion to the rate, whatever the optimizer.
     while cause == "learning_rate" and LEAST < stride * factor < math.inf:
         factor *= BACK_OFF

@@ -12,9 +12,9 @@ SPACING = 4
 class Snapshots:
     """Two generations of a model's weights and its optimizer's slots.
 
-    They need twice the memory of both, on the device of the weights. Not kept are the
-    number of updates, the learning rate and the state of random generators, which go
-    on.
+    They need twice the memory of both, on the device of the weights; what the run began
+    with is kept as well until it has learnt something. Not kept are the number of
+    updates, the learning rate and the state of random generators, which go on.
 
     Args:
         model: a `keras.Model`.
@@ -24,11 +24,17 @@ class Snapshots:
     def __init__(self, model, optimizer):
         self._model = model
         self._optimizer = optimizer
-        self._last, self._before = None, None
+        self._first, self._last, self._before = None, None, None
         self._windows = 0
 
-    def take(self, step):
-        """After a healthy window that ended with this step; mostly does nothing."""
+    def take(self, step, learnt=True):
+        """After a healthy window that ended with this step; mostly does nothing.
+
+        Args:
+            learnt: bool, there is something to lose in going back to the start.
+        """
+        if learnt:
+            self._first = None
         if self._last is None or self._windows + 1 >= SPACING:
             self._before, self._last = self._last, (step, self._read())
             self._windows = 0
@@ -36,17 +42,18 @@ class Snapshots:
             self._windows += 1
 
     def begin_anew(self, step):
-        """After weights were treated: what was kept before has the illness in it."""
+        """At the start, or after weights were treated: what was kept before is ill."""
         self._before, self._last = None, (step, self._read())
+        self._first = self._last
         self._windows = 0
 
     def restore(self, older=False):
-        """Goes back to the last snapshot, or to the one before it.
+        """Goes back to the last snapshot, or to an older one: the start if that is kept.
 
         Returns:
             int: the step that it was taken after, None if there is no snapshot.
         """
-        kept = (self._before if older else None) or self._last
+        kept = ((self._first or self._before) if older else None) or self._last
         if kept is None:
             return None
         step, values = kept

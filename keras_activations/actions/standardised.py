@@ -15,6 +15,7 @@ from keras_activations.actions.feeds import (
 )
 from keras_activations.actions.recurrent import cell_gates
 from keras_activations.activations.regions import region_of
+from keras_activations.telemetry.taps import all_layers
 
 # Data comes in any units: a feature is constant where it varies less than this beside its
 # own size. Units of one layer that vary less, beside the one that varies most, are dead
@@ -92,11 +93,13 @@ def standardised_layers(model, inputs):
     # As the model's layers take them, so that they are known by their ids.
     inputs = keras.tree.map_structure(lambda x: _as_taken_by(model, x), inputs)
     data = {id(x): x for x in keras.tree.flatten(inputs)}
+    # Inside of its call a variable of mixed precision says that it is a half.
+    kernels = {id(layer): _kernels(layer) for layer in all_layers(model)}
 
     def look(layer, call, args, kwargs):
         given = keras.tree.flatten((args, kwargs))[:1]
-        known = _kernels(layer)
-        is_data = bool(given) and id(given[0]) in data
+        known = kernels[id(layer)]
+        is_data = bool(given) and _is_one_of(data, given[0])
         if known and given:
             if id(layer) in seen:
                 several.add(id(layer))  # it is called with several things
@@ -120,10 +123,24 @@ def standardised_layers(model, inputs):
     return [standardised for standardised in found if standardised is not None]
 
 
+def _is_one_of(data, x):
+    """Whether a tensor is one of these, or in mixed precision made of one by a cast."""
+    if id(x) in data or not _floating(x):
+        return id(x) in data
+    alike = [d for d in data.values() if _floating(d) and d.shape == x.shape]
+    return any(np.array_equal(keras.ops.cast(d, x.dtype), x) for d in alike)
+
+
 def _as_taken_by(model, x):
     x = keras.ops.convert_to_tensor(x)
-    floating = keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype))
-    return keras.ops.cast(x, model.compute_dtype) if floating else x
+    return keras.ops.cast(x, model.compute_dtype) if _floating(x) else x
+
+
+def _floating(x):
+    kind = getattr(x, "dtype", None)
+    return kind is not None and keras.backend.is_float_dtype(
+        keras.backend.standardize_dtype(kind)
+    )
 
 
 def _states(layer, call, args, kwargs):

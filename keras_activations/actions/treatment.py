@@ -10,8 +10,13 @@ from keras_activations.actions.bounds import Bounds
 from keras_activations.actions.clipping import clip
 from keras_activations.actions.guards import guard_for
 from keras_activations.actions.medicines import Medicine
-from keras_activations.actions.patient import Batch, Patient, Untreatable
-from keras_activations.actions.snapshots import Snapshots, looks_healthy
+from keras_activations.actions.patient import (
+    Batch,
+    NothingToChange,
+    Patient,
+    Untreatable,
+)
+from keras_activations.actions.snapshots import Snapshots
 from keras_activations.health.finding import Finding
 
 TRIES = 3  # of each rule; then the run is stopped
@@ -82,7 +87,7 @@ class Treatment:
         """
         self._patient.trace_anew = trace_anew
         self._patient.greatest_rate = math.inf
-        self._patient.stride = self._patient.norm = None
+        self._patient.stride = self._patient.norm = self._patient.loss = None
         self._cases, self._due = {}, []
         # How many steps a loop by hand makes before it has them judged is its own affair.
         execution = getattr(self._patient.model, "steps_per_execution", 1)
@@ -90,7 +95,7 @@ class Treatment:
         if self.guard is not None:
             self._patient.begin()
         if self._rescues:
-            self._patient.snapshots.take(step)
+            self._patient.snapshots.begin_anew(step)
 
     def end(self):
         """The run is over: what goes on without a guard makes plain updates."""
@@ -155,7 +160,7 @@ class Treatment:
         try:
             batch = self._patient.batch_of(data)
         except Untreatable as reason:
-            return [self._refused(*each, str(reason), step) for each in due]
+            return [self._refused(*each, reason, step) for each in due]
         return [self._given(*each, step, batch) for each in due]
 
     # How an illness is treated
@@ -189,7 +194,9 @@ class Treatment:
         if not medicine.needs_batch or self._batch is not None:
             return [self._given(case, medicine, step, self._batch)]
         if self._patient.trace_anew is None:
-            reason = "a batch is needed to look at: give `step` the inputs of one"
+            reason = Untreatable(
+                "a batch is needed to look at: give `step` the inputs of one"
+            )
             return [self._refused(case, medicine, reason, step)]
         if all(medicine is not other for _, other in self._due):
             self._due.append((case, medicine))
@@ -199,7 +206,7 @@ class Treatment:
         try:
             text = medicine.give(self._patient, case.finding, batch)
         except Untreatable as reason:
-            return self._refused(case, medicine, str(reason), step)
+            return self._refused(case, medicine, reason, step)
         case.tried.append(text)
         case.given += 1
         self._bad_steps.forget()
@@ -214,7 +221,8 @@ class Treatment:
         case.tried.append(f"{medicine.name} could not be done ({reason})")
         message = f"cannot be rescued by {medicine.name}: {reason}"
         # Nothing was changed, and what is not finite will not mend itself.
-        if case.finding.rule in URGENT and len(case.tried) < len(case.ladder):
+        go_on = case.finding.rule in URGENT or isinstance(reason, NothingToChange)
+        if go_on and len(case.tried) < len(case.ladder):
             following = self._next(case, step)
             if following:
                 return following[0]
@@ -247,8 +255,8 @@ class Treatment:
         ]
 
     def _keep(self, window, step):
-        if window is not None and looks_healthy(window):
-            self._patient.snapshots.take(step)
+        if window is not None and self._patient.looks_healthy(window):
+            self._patient.snapshots.take(step, self._patient.has_learnt(window))
 
 
 def _intervention(finding, action, message, step, medicine=""):

@@ -94,7 +94,11 @@ def with_cause(finding, cause, evidence):
 
 def _saturation(case):
     if _ill_from_start(case, "saturation", 0.25):
-        return _heaviest(case, _AT_START)
+        return (
+            _heaviest(case, _AT_START)
+            or weight_suspects.growing_signal(case)
+            or suspects.unscaled_targets(case)
+        )
     return _heaviest(case, _LATER) or suspects.learning_rate(case)
 
 

@@ -7,10 +7,12 @@ from keras_activations.health.streaks import (
     check_patience,
     check_share,
     found,
+    look,
     spells_after,
 )
 
 _EXTREME = 0.95
+_CLOSER = 2 / 3
 
 
 class DeadUnits:
@@ -55,6 +57,14 @@ class DeadUnits:
             self, window, ill, due, reported, lengths, self._message
         )
         return findings, Streaks(streaks | lengths, reported, spells)
+
+    def closer(self):
+        """The same for runs that do not learn, see `closer.closer_look`."""
+        return DeadUnits(_CLOSER * self.threshold)
+
+    def look(self, window, first):
+        """Findings for layers ill in this window, and in the first one of the run."""
+        return look(self, window, first, self._message)
 
     def extreme(self, share):
         """Whether a share is beyond doubt."""

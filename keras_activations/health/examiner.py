@@ -5,6 +5,7 @@ from typing import Any
 
 from keras_activations.health import illness
 from keras_activations.health.causes import explained, explained_fault
+from keras_activations.health.closer import closer_look
 from keras_activations.health.history import History
 from keras_activations.health.rules import ExplodingGradient, NonFinite
 from keras_activations.health.suspects import Case
@@ -23,15 +24,17 @@ class Examiner:
         rules: list of rule objects.
         actions: dict of rule name to the name of its action.
         loss_scaling: bool, gradients are scaled and overflow is part of the game.
+        momentum: float, of the optimizer.
     """
 
-    def __init__(self, rules, actions, loss_scaling=False):
+    def __init__(self, rules, actions, loss_scaling=False, momentum=0.0):
         self._rules = rules
         self._actions = actions
         self._loss_scaling = loss_scaling
         self._states: dict[str, Any] = {rule.name: None for rule in rules}
-        self._history = History()
+        self._history = self._unknown = History(momentum=momentum)
         self._illnesses: tuple = ()
+        self._looked: frozenset = frozenset()  # rules of what a closer look has found
         self._ill_for: dict[str, int] = {}
         self._bad_until = 0
         self._overflows = 0
@@ -56,8 +59,9 @@ class Examiner:
     def begin_anew(self):
         """Weights were changed from outside: nothing seen so far holds of them."""
         self._states = dict.fromkeys(self._states)
-        self._history = History()
+        self._history = self._unknown
         self._illnesses = ()
+        self._looked = frozenset()
         self._ill_for = {}
         self._last_at = {}
 
@@ -112,14 +116,25 @@ class Examiner:
         findings = self._judged(window, self._rules)
         findings = [explained(Case(f, window, self._history)) for f in findings]
         findings = [f for f in findings if not self._put_off(f, window, before)]
+        findings = findings or self._looked_closer(window)
         ill = {name for name, state in self._states.items() if _reported(state)}
         ill |= set(self._ill_for)
+        if self._history.stuck(window):
+            ill |= self._looked
         self._illnesses = illness.aged(self._illnesses, ill)
         spreading = {name for name, state in before.items() if _reported(state)}
         told, self._illnesses = illness.sift(
             self._named(findings), self._illnesses, window, spreading
         )
         return told
+
+    def _looked_closer(self, window):
+        """Findings of a closer look, once, where nothing else is known to be ill."""
+        if self._illnesses or self._looked:
+            return []
+        findings = closer_look(self._rules, window, self._history)
+        self._looked = frozenset(finding.rule for finding in findings)
+        return findings
 
     def _judged(self, window, rules):
         findings = []

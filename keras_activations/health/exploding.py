@@ -8,6 +8,7 @@ from keras_activations.health import weights
 from keras_activations.health.norms import gradient_norms
 from keras_activations.health.streaks import finding_at
 
+_CLOSER = 0.1
 _ADVICE = (
     "lower the learning rate, clip gradients (`global_clipnorm`) or scale the targets"
 )
@@ -99,6 +100,21 @@ class ExplodingGradient:
             return [], Norms(past)
         found = self._explosion(window, norms, limit)
         return [found], Norms(past, frozenset({found.layer}))
+
+    def closer(self):
+        """The same for runs that do not learn, see `closer.closer_look`."""
+        return ExplodingGradient(
+            self.factor, self.floor, self.limit, self.history, _CLOSER * self.stride
+        )
+
+    def look(self, window, first):
+        """A finding for gradients above the floor from the start, or for long strides."""
+        norms = gradient_norms(window)
+        sizes = [math.hypot(*gradient_norms(w).values()) for w in (first, window)]
+        if self.floor < min(sizes) and max(sizes) < math.inf:
+            return [self._explosion(window, norms, self.floor)]
+        found = self._overwritten(window)
+        return [] if found is None else [found]
 
     def _threshold(self, past):
         if len(past) < 3:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import statistics
 
 from keras_activations.health.norms import total_norm
 from keras_activations.health.weights import excess, kernels, stride
@@ -9,6 +10,9 @@ from keras_activations.telemetry.stats import Window
 
 # A loss that has fallen to this share of the first one speaks for the run.
 LEARNT = 0.6
+# Windows and steps after which a loss should have begun to fall, to this share.
+ENOUGH_WINDOWS, ENOUGH_STEPS, FALLEN = 10, 100, 0.95
+EARLY, LATE = 3, 5  # windows whose losses are compared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +25,8 @@ class History:
         strides: dict of layer path to the greatest `stride` of a kernel.
         sizes: dict of layer path to the greatest `excess` of a kernel.
         norms: norm of all gradients together, the first window's and the greatest.
+        momentum: of the optimizer; it has updates add up that are small one by one.
+        losses: those of the first and of the last windows, as far as known.
     """
 
     first: Window | None = None
@@ -28,6 +34,8 @@ class History:
     strides: dict = dataclasses.field(default_factory=dict)
     sizes: dict = dataclasses.field(default_factory=dict)
     norms: tuple[float, float] | None = None
+    momentum: float = 0.0
+    losses: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
 
     def after(self, window):
         """The history with one window more."""
@@ -35,12 +43,14 @@ class History:
         norms = self.norms
         if norm is not None:
             norms = (norm, norm) if norms is None else (norms[0], max(norms[1], norm))
-        return History(
+        return dataclasses.replace(
+            self,
             first=self.first or window,
             windows=self.windows + 1,
             strides=_greatest(self.strides, window, stride),
             sizes=_greatest(self.sizes, window, excess),
             norms=norms,
+            losses=self._losses_after(window.loss),
         )
 
     def learns(self, window):
@@ -49,6 +59,22 @@ class History:
         if first is None or window.loss is None:
             return False
         return first > 0 and window.loss < LEARNT * first
+
+    def stuck(self, window):
+        """Whether the loss has not begun to fall, after long enough, as far as known."""
+        early, late = self.losses
+        known = len(early) == EARLY and len(late) == LATE
+        enough = self.windows >= ENOUGH_WINDOWS
+        if not known or not enough or window.step - self.first.step < ENOUGH_STEPS:
+            return False
+        return statistics.median(late) > FALLEN * statistics.median(early)
+
+    def _losses_after(self, loss):
+        early, late = self.losses
+        if loss is None:
+            return self.losses
+        early = early if len(early) == EARLY else (*early, loss)
+        return early, (*late, loss)[-LATE:]
 
     def initial(self, path):
         """The `LayerStats` of a layer in the first window, or None."""

@@ -8,10 +8,12 @@ from keras_activations.health.streaks import (
     check_patience,
     check_share,
     finding_at,
+    look,
     report,
 )
 
 _EXTREME = 0.95
+_CLOSER = 4 / 7
 # Of an activation with a floor as well, where hardly an output is left in between.
 _AT_TOP, _FLAT = 0.25, 0.9
 IN_REACH = "scale the targets into that range or make the output linear"
@@ -60,6 +62,14 @@ class Saturation:
         """The layers ill in this window, for however long: dict of path to share."""
         shares = _hidden(window)
         return {path: share for path, share in shares.items() if share > self.threshold}
+
+    def closer(self):
+        """The same for runs that do not learn, see `closer.closer_look`."""
+        return Saturation(_CLOSER * self.threshold)
+
+    def look(self, window, first):
+        """Findings for layers ill in this window, and in the first one of the run."""
+        return look(self, window, first, self._message)
 
     def extreme(self, share):
         """Whether a share is beyond doubt."""

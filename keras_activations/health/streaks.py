@@ -127,6 +127,18 @@ def found(rule, window, ill, due, reported, measured, message):
     return [finding], reported | frozenset(ill)
 
 
+def look(rule, window, first, message):
+    """At most one finding, for layers that are ill in this window and were in the first.
+
+    Args:
+        rule: see `report`.
+        message: likewise.
+    """
+    before = rule.ill(first)
+    ill = {path: value for path, value in rule.ill(window).items() if path in before}
+    return found(rule, window, ill, set(ill), frozenset(), ill, message)[0]
+
+
 def finding_at(rule, window, layer, value, threshold, message, medicine):
     """A finding in this window; the action is filled in by the examiner."""
     return Finding(

@@ -96,12 +96,14 @@ def overbearing_targets(case):
 def learning_rate(case):
     """Updates that throw the weights far, or weights that grew."""
     stride, path = worst(case.history.strides)
-    if stride > LONG_STRIDE:
-        evidence = (
-            f"the learning rate is too high (one update moved {path} by {stride:.0%} "
-            "of its usual size)"
-        )
-        return Suspicion("learning_rate", evidence, stride / LONG_STRIDE)
+    lasting = weights.lasting(case.history.momentum)
+    if stride * lasting > LONG_STRIDE:
+        share = f"{stride:.0%} of" if stride < 10 else f"{stride:.2g} times"
+        seen = f"one update moved {path} by {share} its usual size"
+        if lasting > 1:
+            seen += f", and with a momentum of {case.history.momentum:g} they add up"
+        evidence = f"the learning rate is too high ({seen})"
+        return Suspicion("learning_rate", evidence, stride * lasting / LONG_STRIDE)
     grown, path = worst(_growth(case.history))
     if grown > GROWTH:
         evidence = (

@@ -3,7 +3,9 @@
 import math
 
 from keras_activations.health.norms import gradient_norms
-from keras_activations.health.streaks import check_patience, check_share, report
+from keras_activations.health.streaks import check_patience, check_share, look, report
+
+_CLOSER = 100
 
 
 class VanishingGradient:
@@ -55,6 +57,14 @@ class VanishingGradient:
         owner, _, name = path.rpartition("/")
         learns = ratios.get(f"{owner}/value", 0.0) >= self.ratio
         return name in ("query", "key") and learns
+
+    def closer(self):
+        """The same for runs that do not learn, see `closer.closer_look`."""
+        return VanishingGradient(min(_CLOSER * self.ratio, 1.0))
+
+    def look(self, window, first):
+        """Findings for layers ill in this window, and in the first one of the run."""
+        return look(self, window, first, self._message)
 
     def extreme(self, ratio):
         """Whether a ratio is beyond doubt."""

@@ -117,6 +117,11 @@ def longest_stride(stats):
     return max((s for s in strides if s is not None and s < math.inf), default=0.0)
 
 
+def lasting(momentum):
+    """How many times as far it drives a weight as the usual one, of 0.9 at most."""
+    return max(0.1 / max(1.0 - momentum, 1e-3), 1.0)
+
+
 def arriving(stats):
     """Root mean square of what comes into a layer, as its gradients tell, or None.
 

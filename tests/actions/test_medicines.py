@@ -1,5 +1,6 @@
 """Which medicine is chosen, by what was found and its cause."""
 
+import contextlib
 import math
 
 import keras
@@ -10,7 +11,8 @@ from keras import layers
 from keras_activations.actions import medicines, prescriptions, remedies
 from keras_activations.actions.bounds import Bounds
 from keras_activations.actions.guard import UpdateGuard
-from keras_activations.actions.patient import Patient
+from keras_activations.actions.patient import Batch, NothingToChange, Patient
+from keras_activations.actions.snapshots import Snapshots
 from keras_activations.actions.traits import too_large
 from keras_activations.health.finding import CAUSES, RULES, Finding
 
@@ -135,10 +137,11 @@ def test_a_rate_is_lowered_until_its_updates_are_small(stride, cause, rate):
 @pytest.mark.parametrize(
     ("kind", "norm", "clipped_to", "rate"),
     [
-        (keras.optimizers.SGD, 1e4, 1.0, 0.1),
-        (keras.optimizers.SGD, 5.0, math.inf, 1e-4),
-        (keras.optimizers.SGD, math.inf, math.inf, 1e-4),
-        (keras.optimizers.Adam, 1e4, math.inf, 1e-4),  # which goes no further for it
+        (keras.optimizers.SGD, 1e4, (0.0, 1.0), 0.1),
+        (keras.optimizers.SGD, 5.0, (5.0, 50.0), 1e-4),
+        (keras.optimizers.SGD, math.inf, (0.0, math.inf), 1e-4),
+        (keras.optimizers.SGD, None, (0.0, math.inf), 1e-4),
+        (keras.optimizers.Adam, 1e4, (0.0, 1e5), 1e-4),  # which goes no further for it
     ],
 )
 def test_gradients_that_are_far_too_large_are_no_reason_for_a_tiny_rate(
@@ -147,9 +150,46 @@ def test_gradients_that_are_far_too_large_are_no_reason_for_a_tiny_rate(
     model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
     optimizer = kind(1.0)
     patient = patient_of(model, optimizer, stride=1500.0, norm=norm)
-    assert remedies.held_down(patient, "learning_rate") == clipped_to
+    assert remedies.sound_norms(patient, "learning_rate") == clipped_to
     remedies.slowed(patient, "learning_rate")
     assert float(optimizer.learning_rate) == pytest.approx(rate)
+
+
+def test_a_great_momentum_lowers_the_rate_further():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+    optimizer = keras.optimizers.SGD(1.0, momentum=0.99)
+    remedies.slowed(patient_of(model, optimizer, stride=0.1), "learning_rate")
+    assert float(optimizer.learning_rate) == pytest.approx(0.01)
+
+
+def test_a_momentum_gathered_at_too_high_a_rate_is_not_restored():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+    snapshots = Snapshots(model, model.optimizer)
+    guard = UpdateGuard(model)
+    patient = Patient(model, model.optimizer, guard, Bounds(model), snapshots)
+    patient.trace_anew = lambda: None
+    x = np.random.default_rng(0).normal(size=(8, 3))
+    model.fit(x, x[:, :1], verbose=0)
+    patient.snapshots.take(1)
+    patient.guard.used = True
+    for cause, kept in (("unknown", True), ("learning_rate", False)):
+        finding = Finding(
+            7, 0, "dense", "saturation", 1.0, 0.0, "rescue", "Ill.", cause
+        )
+        medicines.RESTORE.give(patient, finding, None)
+        assert any(v.numpy().any() for v in model.optimizer.momentums) == kept
+
+
+def test_units_that_are_sound_are_not_the_matter():
+    model = keras.Sequential([keras.Input((3,)), *plain(), layers.Dense(1)])
+    patient = patient_of(model)
+    batch = Batch(np.random.default_rng(0).normal(size=(64, 3)).astype("float32"))
+    finding = Finding(7, 0, "dense", "saturation", 1.0, 0.0, "rescue", "Ill.")
+    with contextlib.suppress(NothingToChange):
+        remedies.rescaled(patient, finding, batch)
+    with pytest.raises(NothingToChange, match="sound size already"):
+        remedies.rescaled(patient, finding, batch)
 
 
 def test_what_comes_apart_of_standardised_units_goes_on_without():

@@ -104,6 +104,23 @@ def test_learns_as_on_scaled_inputs(kind):
     np.testing.assert_allclose(model(RAW), twin(scaled), rtol=1e-2, atol=1e-2)
 
 
+def test_in_mixed_precision_the_data_is_known_as_such():
+    """Keras casts it, to float32 for the model and to float16 for each layer."""
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = built([layers.Dense(4, "tanh")], RAW)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    before = model.layers[0].kernel.numpy()
+    preconditioner, _ = preconditioned(model, RAW)
+    assert [s.of_data for s in preconditioner.layers.values()] == [True, False]
+    preconditioner = Preconditioner()
+    assert preconditioner.rewrite(model, RAW, None)
+    deviation = np.float16(RAW).astype("f8").std(axis=0)
+    kernel = model.layers[0].kernel.numpy()
+    np.testing.assert_allclose(kernel * deviation[:, None], before, rtol=1e-5)
+
+
 def test_left_alone():
     shared = layers.Dense(3)
     hidden = [

@@ -79,3 +79,22 @@ def test_what_was_kept_of_weights_that_were_treated_since_is_not_gone_back_to():
 def test_without_one_there_is_nothing_to_go_back_to():
     model = network()
     assert Snapshots(model, model.optimizer).restore() is None
+
+
+def test_the_start_is_kept_until_something_has_been_learnt():
+    model = network()
+    snapshots = Snapshots(model, model.optimizer)
+    snapshots.begin_anew(0)
+    kernel = model.layers[0].kernel
+    kernel.assign(keras.ops.full((3, 2), 5.0))
+    start = values(model)
+    snapshots.begin_anew(0)
+    for step in range(1, 3 * SPACING):
+        kernel.assign(keras.ops.full((3, 2), float(step)))
+        snapshots.take(step, learnt=False)
+    assert snapshots.restore(older=True) == 0
+    assert_same(values(model), start)
+    snapshots.take(20, learnt=True)
+    for step in range(21, 21 + 2 * SPACING):
+        snapshots.take(step, learnt=True)
+    assert snapshots.restore(older=True) > 0

@@ -121,6 +121,28 @@ def test_learning_rate_from_far_updates():
     assert_one_sentence(finding, "one update moved a by 28% of its usual size")
 
 
+def test_a_great_momentum_adds_up_what_is_small():
+    ill = [
+        network(kernel("a", update=0.05, **FLAT), kernel("b"), step=9 + n)
+        for n in range(4)
+    ]
+    well = network(kernel("a", **FINE), kernel("b"), step=1)
+    causes = {}
+    for momentum in (0.9, 0.99):
+        judge = examiner(momentum=momentum)
+        [finding] = [f for w in (well, *ill) for f in judge.judge_window(w)]
+        causes[momentum] = finding.cause
+    assert causes == {0.9: "unknown", 0.99: "learning_rate"}
+    assert_one_sentence(finding, "with a momentum of 0.99 they add up")
+
+
+def test_a_signal_that_grows_saturates_what_follows():
+    first = kernel("a", std=1e6, **{"activation": "exponential"})
+    [finding] = examined(*lasting(first, kernel("b", **FLAT)))
+    assert (finding.layer, finding.cause) == ("b", "large_weights")
+    assert "the signal grows from layer to layer" in finding.message
+
+
 def test_learning_rate_from_weights_that_grew():
     well = ([kernel("a", **FINE)], {})
     ill = ([kernel("a", size=4.0, **FLAT)], {})

@@ -1,0 +1,81 @@
+"""A closer look at runs that do not learn: mild illnesses with a plain cause."""
+
+import pytest
+
+from keras_activations.health import rules
+from keras_activations.health.examiner import Examiner
+from keras_activations.health.finding import RULES
+from keras_activations.telemetry.stats import ValueStats
+from tests.health.windows import assert_one_sentence, dead, kernel, network
+
+FAR = ValueStats(mean=900.0, std=300.0, min=0.0, max=2e3)
+RAW = ValueStats(mean=5.0, std=6.0, min=0.0, max=16.0)
+MILD = {"activation": "tanh", "saturation_low": 0.2, "saturation_high": 0.3}
+SOME_DEAD = {"units": 4, "dead": dead("a", 1, 1, 0, 0).dead}
+
+LOST = kernel("a", size=0.01, grads=(7e-3, 1e-3)), kernel("b", size=0.01)
+SATURATED = kernel("a", size=9.0, **MILD), kernel("b")
+DEAD = kernel("a", bias=5.0, **SOME_DEAD), kernel("b")
+STEEP = kernel("a", grads=(4e3, 9e2)), kernel("b")
+THROWN = kernel("a", update=0.4), kernel("b")
+
+
+def run(layers, losses, every=10, own=None, **facts):
+    """The findings of a run whose windows have these losses."""
+    own = rules.default_rules() if own is None else own
+    examiner = Examiner(own, dict.fromkeys(RULES, "warn"))
+    findings = []
+    for number, loss in enumerate(losses):
+        step = 1 + every * number
+        window = network(*layers, loss=loss, step=step, **facts)
+        findings += examiner.judge_window(window)
+    return findings
+
+
+@pytest.mark.parametrize(
+    ("layers", "facts", "rule", "cause"),
+    [
+        (LOST, {}, "vanishing_gradient", "small_weights"),
+        (SATURATED, {}, "saturation", "large_weights"),
+        (DEAD, {}, "dead_units", "dead_bias"),
+        (STEEP, {"targets": FAR}, "exploding_gradient", "unscaled_targets"),
+        (THROWN, {}, "exploding_gradient", "learning_rate"),
+    ],
+)
+def test_what_is_mild_is_found_where_the_loss_does_not_fall(layers, facts, rule, cause):
+    [finding] = run(layers, [2.3] * 30, **facts)
+    assert (finding.rule, finding.cause) == (rule, cause)
+    assert finding.step == 101  # ten windows, and a hundred steps
+    assert_one_sentence(finding, "the loss has not fallen since the start")
+
+
+@pytest.mark.parametrize("layers", [LOST, SATURATED, DEAD, THROWN])
+def test_but_not_where_it_falls_or_is_unknown(layers):
+    assert not run(layers, [2.3 * 0.98**number for number in range(30)])
+    assert not run(layers, [None] * 30)
+
+
+def test_nor_without_a_plain_cause():
+    assert not run((kernel("a", **MILD), kernel("b")), [2.3] * 30)
+    assert not run(STEEP, [2.3] * 30)
+
+
+def test_nor_before_there_were_steps_enough():
+    assert not run(SATURATED, [2.3] * 30, every=1)
+
+
+def test_nor_where_it_came_later():
+    examiner = Examiner(rules.default_rules(), dict.fromkeys(RULES, "warn"))
+    found = []
+    for number in range(30):
+        layers = SATURATED if number else (kernel("a", size=9.0), kernel("b"))
+        window = network(*layers, loss=2.3, inputs=RAW, step=1 + 10 * number)
+        found += examiner.judge_window(window)
+    assert not found
+
+
+def test_thresholds_of_the_users_own_are_kept_to_in_proportion():
+    own = [rules.Saturation(threshold=0.95)]
+    assert not run(SATURATED, [2.3] * 30, own=own)
+    [finding] = run(SATURATED, [2.3] * 30, own=[rules.Saturation(threshold=0.8)])
+    assert finding.threshold == pytest.approx(0.8 * 4 / 7)
