@@ -25,8 +25,10 @@ def gate_saturation(window):
         dict of path to share, empty where the first layer is no gated one, or where
         nothing is known of its inputs.
     """
+    if not any(_gated_kernel(stats) for stats in window.layers.values()):
+        return {}
     paths = anatomy.weighted(window)
-    kernel = _gated_kernel(window.layers[paths[0]]) if paths else None
+    kernel = _gated_kernel(window.layers[paths[0]])
     size, inputs = kernel and weights.rms(kernel), input_size(window)
     if not size or inputs is None:
         return {}

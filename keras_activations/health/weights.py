@@ -1,5 +1,6 @@
 """How large weights and their updates are beside what the usual initialisers give."""
 
+import functools
 import math
 
 # Of embeddings each row is used alone, so that no fan-in says what is usual; what is
@@ -13,14 +14,19 @@ def is_kernel(weight):
     Args:
         weight: a `WeightStats`.
     """
-    name = weight.path.rsplit("/", 1)[-1]
-    return len(weight.shape) > 1 and not any(part in name for part in _NO_KERNELS)
+    return _multiplies(weight.path, weight.shape)
+
+
+@functools.lru_cache(maxsize=4096)  # each window asks for each weight many times
+def _multiplies(path, shape):
+    name = path.rsplit("/", 1)[-1]
+    return len(shape) > 1 and not any(part in name for part in _NO_KERNELS)
 
 
 def kernels(stats):
     """The weights of a layer that are kernels, as a list of `WeightStats`."""
     # One without entries, of a layer without inputs or units, says nothing.
-    return [w for w in stats.weights if is_kernel(w) and math.prod(w.shape)]
+    return [w for w in stats.weights if is_kernel(w) and 0 not in w.shape]
 
 
 def tables(stats):

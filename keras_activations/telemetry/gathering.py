@@ -31,7 +31,9 @@ class Gatherer:
         self._parts = np.repeat(np.arange(len(sizes)), sizes)
         self._in_graph = tf.function(self._from_graph, autograph=False)
         # Called one by one, the weights took half of the time of a reading.
-        self._squares_in_graph = tf.function(self._squares, autograph=False)
+        self._all_in_graph = tf.function(
+            lambda: (list(self._held()), self._squares()), autograph=False
+        )
 
     def read(self):
         """What was noted since the last reset, of all replicas together.
@@ -70,7 +72,8 @@ class Gatherer:
         """One vector for each replica of this process, and squares of weight norms."""
         bank = self._bank
         notes = []
-        for tensors in self._held():
+        held, squared_norms = self._all_in_graph()
+        for tensors in held:
             # A tensor on the CPU shares its memory with the array.
             flags, faults, alive, squares, updates, samples = map(np.asarray, tensors)
             flags = np.minimum(flags, [math.inf, math.inf, bank.slots])
@@ -83,7 +86,7 @@ class Gatherer:
             ]
             parts = flags, faults, alive, squares, *updated, summary
             notes.append(np.concatenate([part.ravel() for part in parts]))
-        return notes, np.asarray(self._squares_in_graph())
+        return notes, np.asarray(squared_norms)
 
     def _from_graph(self, ranges):
         """The same as tensors."""

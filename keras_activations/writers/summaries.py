@@ -5,6 +5,8 @@ goes into one `Summary`, which is several times cheaper to write than a
 `tf.summary` call for each value.
 """
 
+import functools
+
 import numpy as np
 from tensorboard.compat.proto import (
     summary_pb2,
@@ -23,6 +25,11 @@ from keras_activations.writers.measures import LAYER_MEASURES, WEIGHT_MEASURES
 # Scalars are kept in single precision: what does not fit would read as inf.
 _GREATEST = float(np.finfo(np.float32).max)
 
+_HISTOGRAM = summary_pb2.SummaryMetadata(
+    plugin_data=summary_pb2.SummaryMetadata.PluginData(
+        plugin_name=histogram_metadata.PLUGIN_NAME
+    )
+)
 
 _GLOSSARY = (
     ("activations/...", "histogram of the outputs; the end bins hold outliers too"),
@@ -131,22 +138,18 @@ def _add_histogram(summary, tag, histogram):
     if not np.isfinite(edges).all():
         return
     bins = np.stack([edges[:-1], edges[1:], histogram.counts], axis=1)
-    shape = tensor_shape_pb2.TensorShapeProto(
-        dim=[tensor_shape_pb2.TensorShapeProto.Dim(size=n) for n in bins.shape]
+    tensor = tensor_pb2.TensorProto(
+        dtype=types_pb2.DT_DOUBLE,
+        tensor_shape=_shape(bins.shape),
+        tensor_content=bins.astype("<f8").tobytes(),
     )
-    summary.value.add(
-        tag=tag,
-        metadata=summary_pb2.SummaryMetadata(
-            plugin_data=summary_pb2.SummaryMetadata.PluginData(
-                plugin_name=histogram_metadata.PLUGIN_NAME
-            )
-        ),
-        tensor=tensor_pb2.TensorProto(
-            dtype=types_pb2.DT_DOUBLE,
-            tensor_shape=shape,
-            tensor_content=bins.astype("<f8").tobytes(),
-        ),
-    )
+    summary.value.add(tag=tag, metadata=_HISTOGRAM, tensor=tensor)
+
+
+@functools.cache  # histograms are all of the same size
+def _shape(sizes):
+    dimension = tensor_shape_pb2.TensorShapeProto.Dim
+    return tensor_shape_pb2.TensorShapeProto(dim=[dimension(size=n) for n in sizes])
 
 
 def _add_text(summary, tag, markdown):
