@@ -31,9 +31,7 @@ def for_finding(finding, patient):
         if finding.cause == "unscaled_inputs":
             return [m.RESTART_FOR_DATA, m.RESTART, m.RESTORE_AND_CLIP]
         if finding.cause == "small_weights":
-            # All layers' inputs standardised, gradients are greater, and SGD goes further.
-            gently = [m.RESCALE_FIRST] if goes_further(patient.optimizer) else []
-            return [*gently, _anew(finding), m.RESTORE]
+            return [*_gently(patient), _anew(finding), m.RESTORE]
         if finding.rule == "vanishing_gradient":
             return [m.RESTART, m.RESCALE, m.RESTORE]
         if finding.cause == "large_weights" and grows_without_end(model):
@@ -41,7 +39,7 @@ def for_finding(finding, patient):
         if patient.slowed and finding.cause in _OF_A_RATE:  # it was not by enough
             return [m.RESCALE_AND_SLOW, m.RESCALE_AND_SLOW, m.RESTORE]
         if finding.rule == "dead_units" and finding.cause == "unknown":
-            return [m.RESTART_ALIVE, m.RESCALE, m.RESTORE]
+            return [*_gently(patient), m.RESTART_ALIVE, m.RESCALE, m.RESTORE]
         return [m.RESCALE, m.RESCALE, m.RESTORE]
     if finding.cause == "bad_gradient":
         return [m.ZERO]
@@ -60,6 +58,11 @@ def for_finding(finding, patient):
     if finding.rule == "exploding_gradient" and finding.cause == "large_weights":
         return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
     return [m.RESTORE, m.RESTORE_OLDER, m.RESTORE_OLDER]
+
+
+def _gently(patient):
+    # All layers' inputs standardised, gradients are greater, and SGD goes further.
+    return [m.RESCALE_FIRST] if goes_further(patient.optimizer) else []
 
 
 def _anew(finding):

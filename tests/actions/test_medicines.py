@@ -74,11 +74,24 @@ def test_the_first_one(rule, cause, hidden, first):
     assert chosen(rule, cause, hidden)[0] is first
 
 
-@pytest.mark.parametrize("rule", ["saturation", "dead_units", "vanishing_gradient"])
-def test_sgd_is_treated_gently_first(rule):
+@pytest.mark.parametrize(
+    ("rule", "cause"),
+    [
+        ("saturation", "small_weights"),
+        ("dead_units", "small_weights"),
+        ("dead_units", "unknown"),
+        ("vanishing_gradient", "small_weights"),
+    ],
+)
+def test_sgd_is_treated_gently_first(rule, cause):
     optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
-    first, *_ = chosen(rule, "small_weights", optimizer=optimizer)
+    first, *_ = chosen(rule, cause, optimizer=optimizer)
     assert first is medicines.RESCALE_FIRST
+
+
+@pytest.mark.parametrize("rule", ["saturation", "dead_units"])
+def test_exponentials_begin_anew(rule):
+    assert chosen(rule, "large_weights", exponential)[0] is medicines.RESTART
 
 
 @pytest.mark.parametrize("rule", RULES)
