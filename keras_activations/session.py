@@ -222,7 +222,7 @@ class Session:
         self.synchronise()
         self.probe.restart_sampling()
         self._totals = {}
-        self._examiner.restart()
+        self._examiner.restart(self.probe.step)
 
     def _add_totals(self, reading):
         for source, counts in zip(

@@ -1,6 +1,6 @@
 """What `"clip"` does on the host about illnesses of activations and gradients."""
 
-from keras_activations.actions.patient import Untreatable
+from keras_activations.actions.untreatable import Untreatable
 
 
 def clip(patient, finding, window):

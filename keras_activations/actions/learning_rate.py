@@ -46,7 +46,8 @@ def keep_below(optimizer, greatest):
 
 def momentum_of(optimizer):
     """The share of an update that comes again with the next one, 0 where unknown."""
-    return getattr(inner_optimizer(optimizer), "momentum", 0.0)
+    momentum = getattr(inner_optimizer(optimizer), "momentum", 0.0)
+    return float(momentum) if isinstance(momentum, (int, float)) else 0.0
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import keras
 
-from keras_activations.actions.patient import Untreatable
 from keras_activations.actions.recurrent import shrink_recurrent_kernel
 from keras_activations.actions.remedies import (
     clipped,
@@ -22,6 +21,7 @@ from keras_activations.actions.remedies import (
 from keras_activations.actions.slots import forget
 from keras_activations.actions.targets import OtherTargets
 from keras_activations.actions.traits import grows_without_end, recurrent_layers
+from keras_activations.actions.untreatable import Untreatable
 
 
 @dataclasses.dataclass(frozen=True)

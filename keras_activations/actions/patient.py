@@ -17,17 +17,10 @@ from keras_activations.actions.preconditioning import knows_how
 from keras_activations.actions.slots import forget, inner_optimizer
 from keras_activations.actions.snapshots import Snapshots, looks_healthy
 from keras_activations.actions.targets import OtherTargets, standardised_targets
+from keras_activations.actions.untreatable import Untreatable
 from keras_activations.health.history import LEARNT
 from keras_activations.health.norms import total_norm
 from keras_activations.health.weights import longest_stride
-
-
-class Untreatable(Exception):
-    """A medicine that cannot be given to this patient; the message says why."""
-
-
-class NothingToChange(Untreatable):
-    """All is as the medicine would make it, so that something else is the matter."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +47,7 @@ class Patient:
         stride: see `weights.longest_stride`, the greatest of the first window at the
             rate of now, or None. Later ones are those of weights that came apart.
         norm: of all gradients together in that window, or None.
-        loss: of that window, or None.
+        loss: of that window, or None where it is not known or no number.
     """
 
     model: keras.Model
@@ -78,20 +71,26 @@ class Patient:
         with self.bounds.in_place(), self._decay.in_place():
             yield
 
-    def begin(self):
-        """A run begins."""
-        self._updates_before = self._updates
+    def begin(self, trace_anew):
+        """A run begins; `trace_anew` as above."""
+        self.trace_anew = trace_anew
+        self.greatest_rate = math.inf
+        self.stride = self.norm = self.loss = None
+        if self.guard is not None:
+            self._updates_before = self._updates
 
     def see(self, window):
         """Notes how far updates go, of the first `Window` only."""
         if self.stride is None:
             layers = window.layers.values()
             self.stride = max(map(longest_stride, layers), default=0.0)
-            self.norm, self.loss = total_norm(window), window.loss
+            self.norm = total_norm(window)
+            known = window.loss is not None and math.isfinite(window.loss)
+            self.loss = window.loss if known else None
 
     def has_learnt(self, window):
         """Whether the loss is well below that of the first window, as far as known."""
-        if None in (self.loss, window.loss):
+        if self.loss is None or window.loss is None:
             return True
         return window.loss < LEARNT * self.loss
 

@@ -6,10 +6,10 @@ import keras
 
 from keras_activations.actions import learning_rate
 from keras_activations.actions.feeds import NotTaken
-from keras_activations.actions.patient import NothingToChange, Untreatable
 from keras_activations.actions.rescaling import rescale
 from keras_activations.actions.slots import inner_optimizer
 from keras_activations.actions.traits import too_large
+from keras_activations.actions.untreatable import NothingToChange, Untreatable
 from keras_activations.health import suspects
 from keras_activations.health.weights import lasting
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
 
 from keras_activations.actions import prescriptions
 from keras_activations.actions.bad_steps import BadSteps
@@ -10,13 +9,9 @@ from keras_activations.actions.bounds import Bounds
 from keras_activations.actions.clipping import clip
 from keras_activations.actions.guards import guard_for
 from keras_activations.actions.medicines import Medicine
-from keras_activations.actions.patient import (
-    Batch,
-    NothingToChange,
-    Patient,
-    Untreatable,
-)
+from keras_activations.actions.patient import Batch, Patient
 from keras_activations.actions.snapshots import Snapshots
+from keras_activations.actions.untreatable import NothingToChange, Untreatable
 from keras_activations.health.finding import Finding
 
 TRIES = 3  # of each rule; then the run is stopped
@@ -85,15 +80,11 @@ class Treatment:
             step: training steps so far.
             trace_anew: see `Patient`.
         """
-        self._patient.trace_anew = trace_anew
-        self._patient.greatest_rate = math.inf
-        self._patient.stride = self._patient.norm = self._patient.loss = None
+        self._patient.begin(trace_anew)
         self._cases, self._due = {}, []
         # How many steps a loop by hand makes before it has them judged is its own affair.
         execution = getattr(self._patient.model, "steps_per_execution", 1)
         self._bad_steps = BadSteps(None if trace_anew is None else execution)
-        if self.guard is not None:
-            self._patient.begin()
         if self._rescues:
             self._patient.snapshots.begin_anew(step)
 

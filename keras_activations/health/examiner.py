@@ -36,6 +36,7 @@ class Examiner:
         self._illnesses: tuple = ()
         self._looked: frozenset = frozenset()  # rules of what a closer look has found
         self._ill_for: dict[str, int] = {}
+        self._untrained = True
         self._bad_until = 0
         self._overflows = 0
         self._told_fault = False
@@ -44,8 +45,10 @@ class Examiner:
         self._nonfinite = _one(rules, NonFinite)
         self._exploding = _one(rules, ExplodingGradient)
 
-    def restart(self):
-        """A new run: what was not finite at the end of the last one is told again."""
+    def restart(self, step=0):
+        """A new run after so many steps: what was not finite is told again."""
+        # A loss that has fallen before may have come to rest.
+        self._untrained = step == 0
         self._bad_until = self._overflows = 0
         self._told_fault = False
         self._last_at = {}
@@ -130,7 +133,7 @@ class Examiner:
 
     def _looked_closer(self, window):
         """Findings of a closer look, once, where nothing else is known to be ill."""
-        if self._illnesses or self._looked:
+        if not self._untrained or self._illnesses or self._looked:
             return []
         findings = closer_look(self._rules, window, self._history)
         self._looked = frozenset(finding.rule for finding in findings)

@@ -63,9 +63,9 @@ class History:
     def stuck(self, window):
         """Whether the loss has not begun to fall, after long enough, as far as known."""
         early, late = self.losses
-        known = len(early) == EARLY and len(late) == LATE
-        enough = self.windows >= ENOUGH_WINDOWS
-        if not known or not enough or window.step - self.first.step < ENOUGH_STEPS:
+        if self.first is None or self.windows < ENOUGH_WINDOWS or len(late) < LATE:
+            return False
+        if window.step - self.first.step < ENOUGH_STEPS:
             return False
         return statistics.median(late) > FALLEN * statistics.median(early)
 

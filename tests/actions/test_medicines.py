@@ -11,9 +11,10 @@ from keras import layers
 from keras_activations.actions import medicines, prescriptions, remedies
 from keras_activations.actions.bounds import Bounds
 from keras_activations.actions.guard import UpdateGuard
-from keras_activations.actions.patient import Batch, NothingToChange, Patient
+from keras_activations.actions.patient import Batch, Patient
 from keras_activations.actions.snapshots import Snapshots
 from keras_activations.actions.traits import too_large
+from keras_activations.actions.untreatable import NothingToChange
 from keras_activations.health.finding import CAUSES, RULES, Finding
 
 SHRINK = medicines.SHRINK_AND_STANDARDISE

@@ -64,6 +64,14 @@ def test_nor_before_there_were_steps_enough():
     assert not run(SATURATED, [2.3] * 30, every=1)
 
 
+def test_nor_where_the_run_goes_on_from_an_earlier_one():
+    examiner = Examiner(rules.default_rules(), dict.fromkeys(RULES, "warn"))
+    examiner.restart(500)
+    for number in range(30):
+        window = network(*SATURATED, loss=0.1, step=501 + 10 * number)
+        assert not examiner.judge_window(window)
+
+
 def test_nor_where_it_came_later():
     examiner = Examiner(rules.default_rules(), dict.fromkeys(RULES, "warn"))
     found = []
