@@ -5,7 +5,7 @@ import math
 from keras_activations.health.norms import gradient_norms
 from keras_activations.health.streaks import check_patience, check_share, look, report
 
-_CLOSER = 100
+_CLOSER = 30
 
 
 class VanishingGradient:
