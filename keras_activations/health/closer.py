@@ -2,7 +2,7 @@
 
 What is wrong with it need not be as far gone as in a run that is ill for sure: stricter
 rules, which would cry wolf over runs that learn, are believed where the start of the run
-holds a plain cause as well.
+holds a plain cause as well, or most of the gradient is lost.
 """
 
 import dataclasses
@@ -30,7 +30,15 @@ def closer_look(rules, window, history):
         if closer is not None:
             findings += closer.look(window, history.first)
     known = [explained(Case(finding, window, history)) for finding in findings]
-    return [_told(finding) for finding in known if finding.cause != "unknown"]
+    return [_told(finding) for finding in known if _plain(finding)]
+
+
+def _plain(finding):
+    # A gradient that is lost to depth has no cause but the depth.
+    lost = (
+        finding.rule == "vanishing_gradient" and finding.value < finding.threshold / 3
+    )
+    return lost or finding.cause != "unknown"
 
 
 def _told(finding):

@@ -49,6 +49,14 @@ def test_what_is_mild_is_found_where_the_loss_does_not_fall(layers, facts, rule,
     assert_one_sentence(finding, "the loss has not fallen since the start")
 
 
+def test_a_gradient_lost_to_depth_needs_no_other_cause():
+    depth = [kernel(f"d{i}", grads=(1e-4 * 8**i, 1e-5 * 8**i)) for i in range(5)]
+    [finding] = run(depth, [2.3] * 30)
+    assert (finding.rule, finding.layer) == ("vanishing_gradient", "d0")
+    assert finding.cause == "unknown"
+    assert not run(depth[1:], [2.3] * 30)
+
+
 @pytest.mark.parametrize("layers", [LOST, SATURATED, DEAD, THROWN])
 def test_but_not_where_it_falls_or_is_unknown(layers):
     assert not run(layers, [2.3 * 0.98**number for number in range(30)])
