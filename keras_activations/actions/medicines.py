@@ -8,6 +8,7 @@ import keras
 
 from keras_activations.actions.recurrent import shrink_recurrent_kernel
 from keras_activations.actions.remedies import (
+    bounded,
     clipped,
     goes_further,
     listed,
@@ -20,7 +21,7 @@ from keras_activations.actions.remedies import (
 )
 from keras_activations.actions.slots import forget
 from keras_activations.actions.targets import OtherTargets
-from keras_activations.actions.traits import grows_without_end, recurrent_layers
+from keras_activations.actions.traits import growing_layers, recurrent_layers
 from keras_activations.actions.untreatable import Untreatable
 
 
@@ -65,7 +66,7 @@ def _restart(patient, finding, batch, alive=False):
     if left_alone is not None and not changed:
         raise left_alone
     done += changed
-    if grows_without_end(patient.model) or (alive and goes_further(patient.optimizer)):
+    if growing_layers(patient.model) or (alive and goes_further(patient.optimizer)):
         done.append(clipped(patient))
     return listed(done)
 
@@ -117,10 +118,14 @@ def _restore(patient, finding, batch, older=False):
     if finding.cause == "learning_rate" and goes_further(patient.optimizer):
         patient.forget_momentum()
     norm = patient.clip_gradients(*limits)
-    return (
-        f"restored the weights and slots of step {step}, {rate}, and clips gradients to "
-        f"the global norm {norm:.2g}"
-    )
+    done = [
+        f"restored the weights and slots of step {step}",
+        rate,
+        f"clips gradients to the global norm {norm:.2g}",
+    ]
+    if finding.rule in ("nonfinite", "exploding_gradient"):
+        done += bounded(patient, growing_layers(patient.model))
+    return listed(done)
 
 
 def _restore_plain(patient, finding, batch):

@@ -2,7 +2,7 @@
 
 from keras_activations.actions import medicines as m
 from keras_activations.actions.remedies import goes_further
-from keras_activations.actions.traits import grows_without_end, recurrent_layers
+from keras_activations.actions.traits import growing_layers, recurrent_layers
 from keras_activations.health.saturation import IN_REACH
 
 # Causes that a learning rate still too high may look like.
@@ -34,7 +34,7 @@ def for_finding(finding, patient):
             return [*_gently(patient), _anew(finding), m.RESTORE]
         if finding.rule == "vanishing_gradient":
             return [m.RESTART, m.RESCALE, m.RESTORE]
-        if finding.cause == "large_weights" and grows_without_end(model):
+        if finding.cause == "large_weights" and growing_layers(model):
             return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
         if patient.slowed and finding.cause in _OF_A_RATE:  # it was not by enough
             return [m.RESCALE_AND_SLOW, m.RESCALE_AND_SLOW, m.RESTORE]
@@ -51,7 +51,7 @@ def for_finding(finding, patient):
         if finding.cause == "learning_rate":
             return [m.RESTORE, m.SHRINK_AND_STANDARDISE, m.RESTORE_OLDER]
         return [m.SHRINK_AND_STANDARDISE, m.SHRINK_RECURRENT, m.RESTORE]
-    if grows_without_end(model) and finding.cause != "learning_rate":
+    if growing_layers(model) and finding.cause != "learning_rate":
         return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
     if finding.cause == "unscaled_inputs":
         return [m.RESTART_FOR_DATA, m.RESTART, m.RESTORE_AND_CLIP]

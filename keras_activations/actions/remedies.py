@@ -56,6 +56,19 @@ def clipped(patient):
     return f"clips gradients to the global norm {norm:.3g} from now on"
 
 
+def bounded(patient, layers):
+    """Their pre-activations are bounded, where that can be: a list of texts."""
+    if patient.trace_anew is None:
+        return []
+    paths = [layer.path for layer in layers if patient.bounds.add(layer.path) is None]
+    if not paths:
+        return []
+    patient.retrace()
+    low, high = patient.bounds.of(paths[0])
+    within = f"[{low:.2g}, {high:.2g}]"
+    return [f"in training keeps the pre-activations of {names(paths)} within {within}"]
+
+
 def sound_norms(patient, cause):
     """The least and the greatest norm to clip gradients to, whatever has been usual.
 

@@ -38,6 +38,6 @@ def _excess(variable):
     return (weights.is_kernel(stats) and weights.excess(stats)) or 0.0
 
 
-def grows_without_end(model):
-    """Whether it has an activation whose slope grows without end."""
-    return any(activation_of(layer) in GROWING for layer in all_layers(model))
+def growing_layers(model):
+    """The layers with an activation whose slope grows without end."""
+    return [layer for layer in all_layers(model) if activation_of(layer) in GROWING]

@@ -169,6 +169,22 @@ def test_gradients_that_are_far_too_large_are_no_reason_for_a_tiny_rate(
     assert float(optimizer.learning_rate) == pytest.approx(rate)
 
 
+def test_exponentials_that_overflow_again_are_bounded():
+    model = keras.Sequential([keras.Input((3,)), *exponential(), layers.Dense(1)])
+    model.compile("adam", "mse")
+    snapshots = Snapshots(model, model.optimizer)
+    snapshots.take(1)
+    guard, bounds = UpdateGuard(model), Bounds(model)
+    patient = Patient(model, model.optimizer, guard, bounds, snapshots)
+    guard.used = True
+    finding = Finding(7, 0, "dense", "exploding_gradient", 1.0, 0.0, "rescue", "Ill.")
+    patient.trace_anew = lambda: None
+    text = medicines.RESTORE.give(patient, finding, None)
+    path = model.layers[0].path
+    assert text.endswith(f"keeps the pre-activations of {path} within [-2, 2]")
+    assert bounds.of(path) == (-2, 2)
+
+
 def test_a_great_momentum_lowers_the_rate_further():
     model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
     optimizer = keras.optimizers.SGD(1.0, momentum=0.99)
