@@ -39,7 +39,8 @@ def for_finding(finding, patient):
         if patient.slowed and finding.cause in _OF_A_RATE:  # it was not by enough
             return [m.RESCALE_AND_SLOW, m.RESCALE_AND_SLOW, m.RESTORE]
         if finding.rule == "dead_units" and finding.cause == "unknown":
-            return [*_gently(patient), m.RESTART_ALIVE, m.RESCALE, m.RESTORE]
+            last = [] if goes_further(patient.optimizer) else [m.RESTORE]
+            return [*_gently(patient), m.RESTART_ALIVE, m.RESCALE, *last]
         return [m.RESCALE, m.RESCALE, m.RESTORE]
     if finding.cause == "bad_gradient":
         return [m.ZERO]

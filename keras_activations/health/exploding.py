@@ -140,9 +140,11 @@ class ExplodingGradient:
         worst = max(strides, key=lambda path: strides[path])
         if not strides[worst] > self.stride:
             return None
+        anew = strides[worst] > 1
+        meaning = "so what it had learnt is overwritten" if anew else "far for one step"
         seen = (
             f"one update moved its weights by {strides[worst]:.2g} times their usual "
-            "size, so what it had learnt is overwritten"
+            f"size, {meaning}"
         )
         message = f"{seen}: {_ADVICE}."
         return finding_at(

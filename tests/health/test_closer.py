@@ -47,6 +47,7 @@ def test_what_is_mild_is_found_where_the_loss_does_not_fall(layers, facts, rule,
     assert (finding.rule, finding.cause) == (rule, cause)
     assert finding.step == 101  # ten windows, and a hundred steps
     assert_one_sentence(finding, "the loss has not fallen since the start")
+    assert "overwritten" not in finding.message
 
 
 def test_a_gradient_lost_to_depth_needs_no_other_cause():
