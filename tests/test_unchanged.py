@@ -64,6 +64,17 @@ def residual():
     return keras.Model(inputs, layers.Dense(10, "softmax")(layers.Flatten()(x)))
 
 
+def averaged():
+    """Products that go on in sums, which XLA makes one loop of and rounds but once."""
+    inputs = keras.Input((8, 8))
+    x = layers.Conv1D(8, 3, padding="same", activation="selu")(inputs)
+    y = layers.Activation("silu")(layers.Rescaling(0.7, 0.1)(x))
+    x = layers.Concatenate()([x, layers.Dropout(0.1)(y), layers.Multiply()([x, y])])
+    x = layers.GlobalAveragePooling1D()(layers.Activation("gelu")(x))
+    x = layers.BatchNormalization()(layers.LayerNormalization()(x))
+    return keras.Model(inputs, layers.Dense(10, "softmax")(ka.HardSwish()(x)))
+
+
 def lstm():
     return keras.Sequential(
         [
@@ -147,7 +158,7 @@ def test_bit_identical(build):
     check(build, jit=False, rows=180)  # 144 to train on: the last batch is smaller
 
 
-@pytest.mark.parametrize("build", [apart, lstm, transformer, Subclassed])
+@pytest.mark.parametrize("build", [apart, averaged, lstm, transformer, Subclassed])
 def test_bit_identical_under_xla(build):
     check(build, jit=True, rows=128)
 

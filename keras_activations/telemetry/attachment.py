@@ -167,12 +167,12 @@ class Attachment:
 
     def _traceable(self, step):
         """Keras's own function around the step, not traced yet."""
-        self._probe.banks.clear()  # theirs is the room that the last function needed
+        self._probe.forget_traces()
         # Ours would detach.
         ours = vars(self.model).pop(self._maker, None)
         current = self._current
         try:
-            with self._in_place(step), self._guarded():
+            with self._in_place(step), self._around_steps():
                 getattr(self.model, self._maker)(force=True)
             return self._current
         finally:
@@ -181,12 +181,9 @@ class Attachment:
                 vars(self.model)[self._maker] = ours
 
     @contextlib.contextmanager
-    def _guarded(self):
+    def _around_steps(self):
         # Keras takes every step through this function once it is compiled: what is
         # put around it here runs outside of it, and outside of the replicas.
-        if self._phase != "train" or not self._probe.guarded_from_outside:
-            yield
-            return
         attributes, name = vars(self.model), "_autoconvert_optionals"
         prepare = self.model._autoconvert_optionals
         attributes[name] = lambda step: prepare(self._probe.around(step))

@@ -17,16 +17,16 @@ SMALL = 2**14
 _MANY = 2**32  # no tensor has so many entries
 
 
-def watched_values(gradient, fused):
+def watched_values(gradient, xla):
     """What is looked at in place of a gradient: its entries, or their magnitudes.
 
     Args:
         gradient: tensor or `tf.IndexedSlices`.
-        fused: bool, the step may be compiled by XLA.
+        xla: bool, the step may be compiled by XLA.
     """
     values = values_of(gradient)
     small = (values.shape.num_elements() or SMALL) < SMALL
-    return tf.abs(values) if fused and small else values
+    return tf.abs(values) if xla and small else values
 
 
 def values_of(gradient):
@@ -39,7 +39,7 @@ def healthy(record):
 
     It may also be False when finite values overflow a sum: `counts` are exact.
     """
-    loss = [] if record.loss is None else [tf.convert_to_tensor(record.loss)]
+    loss = [] if record.loss is None else [record.loss]
     spared = implied(record) | record.fused
     outputs = [x for _, x in record.outputs if id(x) not in spared]
     # One sentinel a tensor: a layer may hand on another's very output.
@@ -61,7 +61,7 @@ def counts(record, layers):
     Returns:
         float64 tensor of shape `(sources, 2)`.
     """
-    loss = [] if record.loss is None else [tf.convert_to_tensor(record.loss)]
+    loss = [] if record.loss is None else [record.loss]
     sources = [
         *([record.read(x) for x in calls] for _, calls in layers),
         loss,

@@ -13,6 +13,7 @@ a copy is read.
 import tensorflow as tf
 
 from keras_activations.telemetry.sampling import called_whole
+from keras_activations.telemetry.xla import in_a_loop
 
 # What TensorFlow's `remapper.cc` makes one kernel of: with one of these operations, or with
 # several that are an activation like GELU or hard-swish. Not with ReLU: apart it rounds as
@@ -48,13 +49,24 @@ def fused(record):
     """Ids of the outputs in a `StepRecord` that are not to be read."""
     if record.graph is None:
         return set()
-    return {id(tensor) for _, tensor in record.outputs if _is_fused(tensor)}
+    return {id(x) for _, x in record.outputs if _is_fused(x, record.xla)}
 
 
-def repeated(tensor):
-    """The same values, of operations of their own."""
+def repeated(tensor, xla=False, there=lambda tensor: tensor):
+    """The same values, of operations of their own.
+
+    Args:
+        tensor: one of those that are not read.
+        xla: bool, the step may be compiled by XLA. Defaults to False.
+        there: callable `tensor -> tensor`, what to take for each of
+            `inputs_of_repeated`. Defaults to itself.
+    """
+    tensor = _origin(tensor)
     operation = tensor.op
-    inputs = [repeated(x) if _is_fused(x) else x for x in operation.inputs]
+    inputs = [
+        repeated(x, xla, there) if _is_fused(x, xla) else there(x)
+        for x in operation.inputs
+    ]
     attributes = operation.node_def.attr
     copy = tf.compat.v1.get_default_graph().create_op(
         operation.type,
@@ -65,6 +77,15 @@ def repeated(tensor):
         op_def=operation.op_def,
     )
     return copy.outputs[tensor.value_index]
+
+
+def inputs_of_repeated(tensor, xla):
+    """What `repeated` begins with."""
+    parts = [
+        inputs_of_repeated(x, xla) if _is_fused(x, xla) else [x]
+        for x in _origin(tensor).op.inputs
+    ]
+    return [x for part in parts for x in part]
 
 
 def apart(tensors):
@@ -105,7 +126,18 @@ def _readers(tensor):
     return found
 
 
-def _is_fused(tensor):
+def _origin(tensor):
+    """What a tensor is an identity of; functions with a gradient of their own end so."""
+    while tensor.op.type in ("Identity", "IdentityN"):
+        tensor = tensor.op.inputs[tensor.value_index]
+    return tensor
+
+
+def _is_fused(tensor, xla):
+    return _is_fused_by_grappler(tensor) or xla and in_a_loop(tensor)
+
+
+def _is_fused_by_grappler(tensor):
     made_by = tensor.op.type
     read_by = [operation.type for operation in tensor.consumers()]
     read_by = [reader for reader in read_by if reader not in _OF_SHAPES]

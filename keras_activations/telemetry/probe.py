@@ -8,20 +8,16 @@ import contextlib
 
 import tensorflow as tf
 
-from keras_activations.telemetry import faults
 from keras_activations.telemetry.banks import Bank
 from keras_activations.telemetry.building import trains_as_keras_does
 from keras_activations.telemetry.fusion import fused
 from keras_activations.telemetry.layouts import layout_of
-from keras_activations.telemetry.masks import padding_mask
-from keras_activations.telemetry.record import (
-    StepRecord,
-    current_graph,
-)
+from keras_activations.telemetry.looking import HandedOut, look
+from keras_activations.telemetry.record import StepRecord, current_graph
 from keras_activations.telemetry.replicas import Replicas
-from keras_activations.telemetry.sampling import in_one_call
 from keras_activations.telemetry.taps import Taps
-from keras_activations.telemetry.updates import Updates, verdict
+from keras_activations.telemetry.updates import Updates, measure, verdict
+from keras_activations.telemetry.xla import traces_for_xla
 
 SLOTS = 8  # samples kept until they are read, the last ones
 
@@ -47,11 +43,11 @@ class Probe:
         self.model = model
         self.every = every
         self.banks = {}
+        self._handed_out = HandedOut()
         self._optimizers = [o for o in optimizers if o is not None]
         self._selected = selected
         self._guard = guard
         self._taps = Taps(model, selected, self._on_apply)
-        self._fused = True  # may be compiled by XLA
         self.replicas = Replicas(model.distribute_strategy)
         self._updates = Updates(model, self.replicas, guard)
         self._clock = self.replicas.variable(0, "int64")
@@ -67,6 +63,11 @@ class Probe:
     @step.setter
     def step(self, value):
         self.replicas.assign(self._clock, value)
+
+    def forget_traces(self):
+        """Steps are about to be traced anew: what was kept for earlier ones goes."""
+        self.banks.clear()  # theirs is the room that the last ones needed
+        self._handed_out.clear()
 
     def restart_sampling(self):
         """The next step is sampled, and every `every` steps from there."""
@@ -97,12 +98,14 @@ class Probe:
         `verdict` has such a row as well: was there an update, is it to be dropped, and
         the global norm of its gradients.
 
+        Where XLA compiles the step, the place of `status` is taken by what is to be
+        counted, and `around` it counts that and gives the status.
+
         Args:
             step: callable `(data)`, e.g. `model.train_step`.
         """
 
         def monitored_step(data):
-            self._fused = bool(self.model.jit_compile)
             with self._taps.in_place(self._optimizers):
                 record = self._open_record()
                 record.add_batch(data)
@@ -111,23 +114,36 @@ class Probe:
                     results = step(data)
                 finally:
                     self._taps.record = None
-                bank = self._finish(record)
-                number = tf.cast(record.step, tf.float64)
-                status = tf.concat([[number], bank.flags.read_value()], axis=0)
-                if not self.guarded_from_outside:
-                    return results, self._own_row(status)
-                return results, self._own_row(status), self._own_row(verdict(record))
+                counted = self._finish(record, hand_out=self._counts_outside)
+                if not self._guarded_from_outside:
+                    return results, counted
+                return results, counted, self._own_row(verdict(record))
 
         return monitored_step
 
-    @property
-    def guarded_from_outside(self):
-        """Whether there is a guard, and it stands outside of the step."""
-        return self._guard is not None and self._guard.outside
-
     def around(self, step):
-        """The guard's `around`."""
-        return self._guard.around(step)
+        """What is done outside of a monitored step, and of what XLA compiles of it."""
+        if self._counts_outside:
+            step = self._counting(step)
+        return self._guard.around(step) if self._guarded_from_outside else step
+
+    def _counting(self, step):
+        def counting_step(data):
+            results, counted, *verdict = step(data)
+            record, bank = self._handed_out.take(counted, data)
+            self._count(record, bank)
+            return results, self._status(record, bank), *verdict
+
+        return counting_step
+
+    @property
+    def _counts_outside(self):
+        compiled = self.model.jit_compile and not self.model.run_eagerly
+        return bool(compiled) and self.replicas.number == 1
+
+    @property
+    def _guarded_from_outside(self):
+        return self._guard is not None and self._guard.outside
 
     def _own_row(self, vector):
         return self.replicas.own_row(self.replicas.number * vector)
@@ -135,7 +151,8 @@ class Probe:
     def _open_record(self):
         clock = self._clock.read_value()
         done = clock - self._start.read_value()
-        record = StepRecord(clock + 1, sampling=tf.equal(done % self.every, 0))
+        sampling = tf.equal(done % self.every, 0)
+        record = StepRecord(clock + 1, sampling, traces_for_xla())
         if self._guard is not None:
             self._guard.before_step()
         self._taps.record = record
@@ -164,38 +181,40 @@ class Probe:
     def _on_apply(self, optimizer, apply, gradients, variables):
         record = self.record
         record.end_forward()
-        result = self._updates.seen(
-            record, optimizer, apply, gradients, variables, self._fused
-        )
+        result = self._updates.seen(record, optimizer, apply, gradients, variables)
         if self._taps.on_call is not None:  # a loop by hand: the step ends here
             self._end_step()
         return result
 
-    def _finish(self, record):
+    def _finish(self, record, hand_out=False):
+        """Counts what is in a record, or hands it out; see `monitored`."""
         self._clock.assign(record.step)
         record.fused = fused(record)
-        layers = _by_layer(record.outputs)
-        layout = layout_of(self.model, record, layers, self._selected)
+        layout = layout_of(self.model, record, record.by_layer(), self._selected)
         bank = self.banks.get(layout)
         if bank is None:
             bank = self.banks[layout] = self._new_bank(layout, record)
-        if record.norms:
-            bank.add_gradients(tf.stack(record.norms))
-        healthy = faults.healthy(record)
-
-        def look():
-            _when(~healthy, lambda: self._count_faults(record, bank, layers))
-            _when(record.sampling, lambda: self._sample(record, bank, layers))
-
-        # Mostly there is nothing to do, and what is not done is one call.
-        _when(record.sampling | ~healthy, in_one_call(look))
+        if hand_out:
+            counted = self._handed_out.give(record, bank)
+        else:
+            self._count(record, bank)
         if self._guard is not None and record.dropped:
             dropped = tf.reduce_any(tf.stack(record.dropped))
             bank.add_dropped(dropped)
             self._guard.after_step(dropped)
         if self.replicas.several_workers:
             bank.share_flags()
-        return bank
+        return counted if hand_out else self._status(record, bank)
+
+    def _count(self, record, bank):
+        measure(record)
+        if record.norms:
+            bank.add_gradients(tf.stack(record.norms))
+        look(record, bank)
+
+    def _status(self, record, bank):
+        number = tf.cast(record.step, tf.float64)
+        return self._own_row(tf.concat([[number], bank.flags.read_value()], axis=0))
 
     def _new_bank(self, layout, record):
         wide = any(tensor.dtype == tf.float64 for _, tensor in record.outputs)
@@ -213,42 +232,3 @@ class Probe:
             replicas=self.replicas,
             **({} if self._guard is None else {"units_of": self._guard.units_of}),
         )
-
-    def _count_faults(self, record, bank, layers):
-        counts = faults.counts(record, layers)
-        meant = faults.only_masked(record, layers, counts)
-        shared = [kind == "gradient" for kind, _ in bank.layout.sources]
-        bank.add_faults(record.step, self.replicas.once(counts, shared), meant)
-
-    def _sample(self, record, bank, layers):
-        outputs = [
-            [
-                (record.read(x), padding_mask(x))
-                for x in calls
-                if id(x) not in record.states
-            ]
-            for entry, (_, calls) in zip(bank.layout.layers, layers, strict=True)
-            if entry.sampled
-        ]
-        before = record.weights_before
-        before = tf.concat(before, axis=0) if before else None
-        inputs, targets, _ = record.batch
-        loss = [] if record.loss is None else [tf.convert_to_tensor(record.loss)]
-        bank.add_sample(record.step, outputs, before, (inputs, targets, loss))
-
-
-def _by_layer(outputs):
-    calls: dict = {}
-    for layer, tensor in outputs:
-        calls.setdefault(id(layer), (layer, []))[1].append(tensor)
-    return list(calls.values())
-
-
-def _when(condition, effect):
-    """Runs `effect`, which returns nothing, if the condition holds."""
-
-    def run():
-        effect()
-        return tf.constant(True)
-
-    tf.cond(condition, run, lambda: tf.constant(False))

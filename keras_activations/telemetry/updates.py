@@ -26,7 +26,7 @@ class Updates:
         """Entries of each weight looked at before and after an update."""
         return sampling.weight_entries(len(self._model.trainable_variables))
 
-    def seen(self, record, optimizer, apply, gradients, variables, fused):
+    def seen(self, record, optimizer, apply, gradients, variables):
         """Notes an update in the record and has it made, or held back.
 
         Args:
@@ -35,7 +35,6 @@ class Updates:
             apply: callable `(gradients, variables)`, the optimizer's own.
             gradients: list of tensors, `tf.IndexedSlices` or None.
             variables: the variables they belong to.
-            fused: bool, the step may be compiled by XLA.
 
         Returns:
             what `apply` does.
@@ -51,23 +50,22 @@ class Updates:
         if self._guard is None:
             # Only after the update it is known what else reads a gradient.
             result = apply(gradients, variables)
-            self._note_gradients(record, given, scale, fused)
+            self._note_gradients(record, given, scale)
             return result
-        self._note_gradients(record, given, scale, fused)
+        self._note_gradients(record, given, scale)
+        measure(record)
         return self._guarded(record, optimizer, apply, gradients, variables)
 
-    def _note_gradients(self, record, given, scale, fused):
+    def _note_gradients(self, record, given, scale):
         # The gradient is the sum of those of all replicas.
         summed = self._replicas.summed([g for _, g in given]) if given else []
-        values = [faults.watched_values(g, fused) for g in summed]
-        if not fused and self._replicas.number == 1:  # sums over replicas stand alone
+        values = [faults.watched_values(g, record.xla) for g in summed]
+        if (
+            not record.xla and self._replicas.number == 1
+        ):  # sums over replicas stand alone
             values = apart(values)
-        squares = norms = faults.sums_of_squares(values)
-        if scale is not None:
-            norms = [s / tf.square(scale) for s in norms]
-        record.squares += squares
-        record.norms += norms
         record.gradients += [(v, x) for (v, _), x in zip(given, values, strict=True)]
+        record.scales += [scale] * len(values)
 
     def _note_weights(self, record, optimizer, variables):
         # Only in steps that are sampled; XLA wants both branches of one shape. Zeros
@@ -99,6 +97,17 @@ class Updates:
         record.dropped.append(dropped)
         record.update_norms.append(tf.add_n(learnt))
         return optimizer.iterations
+
+
+def measure(record):
+    """Notes the norms of those gradients in a record that have none yet."""
+    done = len(record.squares)
+    squares = faults.sums_of_squares([x for _, x in record.gradients[done:]])
+    record.squares += squares
+    record.norms += [
+        square if scale is None else square / tf.square(scale)
+        for square, scale in zip(squares, record.scales[done:], strict=True)
+    ]
 
 
 def verdict(record):

@@ -83,18 +83,18 @@ def test_counts_of_many_values_are_exact():
 
 def test_watched_values_are_the_gradients_own():
     small, large = tf.constant([[-1.0, NAN]]), tf.ones([faults.SMALL])
-    assert faults.watched_values(small, fused=False) is small
-    assert faults.watched_values(large, fused=True) is large
+    assert faults.watched_values(small, xla=False) is small
+    assert faults.watched_values(large, xla=True) is large
     # Of an embedding those of the rows that were looked up.
     slices = tf.IndexedSlices(small, tf.constant([7]), tf.constant([9, 2]))
-    assert faults.watched_values(slices, fused=False) is small
+    assert faults.watched_values(slices, xla=False) is small
 
 
 def test_small_gradients_of_a_fused_step_are_watched_by_their_magnitude():
     values = tf.constant([[-3.0, NAN, -INF, 4.0]])
     slices = tf.IndexedSlices(values, tf.constant([7]), tf.constant([9, 4]))
     for gradient in (values, slices):
-        watched = faults.watched_values(gradient, fused=True)
+        watched = faults.watched_values(gradient, xla=True)
         np.testing.assert_array_equal(watched, [[3.0, NAN, INF, 4.0]])
         assert faults.nonfinite_count(watched).numpy().tolist() == [1, 1]
 
@@ -105,7 +105,8 @@ def test_small_gradients_of_a_fused_step_are_watched_by_their_magnitude():
 def recorded(outputs=(), loss=None, gradients=(), inputs=()):
     record = StepRecord(tf.constant(1, tf.int64), sampling=tf.constant(False))
     record.outputs = [(None, tf.constant(x)) for x in outputs]
-    record.loss = loss
+    if loss is not None:
+        record.add_loss(loss)
     record.gradients = [(None, tf.constant(x)) for x in gradients]
     record.squares = faults.sums_of_squares([x for _, x in record.gradients])
     record.batch = [[tf.constant(x) for x in inputs], [], []]
@@ -196,7 +197,7 @@ def test_the_same_under_xla():
             for name, y in (("fine", fine), ("bad", bad)):
                 found[dtype, name] = [
                     faults.sentinel(y),
-                    *faults.sums_of_squares([faults.watched_values(y, fused=True)]),
+                    *faults.sums_of_squares([faults.watched_values(y, xla=True)]),
                     faults.nonfinite_count(y),
                 ]
         return found

@@ -1,5 +1,7 @@
 """Outputs that are part of one kernel: not read, and yet counted and sampled."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -14,18 +16,18 @@ from tests.modes.runs import digits
 GREATEST = np.float32(3e38)
 
 
-def read_in_step(layer, read, shape=(4, 6)):
+def read_in_step(layer, read, shape=(4, 6), xla=False):
     """Whether a layer's output is one not to be read, and if so that and its repetition."""
     notes = {}
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(x):
-        record = StepRecord(tf.constant(1, tf.int64), tf.constant(False))
+        record = StepRecord(tf.constant(1, tf.int64), tf.constant(False), xla)
         y = layer(x)
         record.add_output(layer, y)
         results = read(y)
         notes["fused"] = fused(record) == {id(y)}
-        return (results, y, repeated(y)) if notes["fused"] else (results, y, y)
+        return (results, y, repeated(y, xla)) if notes["fused"] else (results, y, y)
 
     _, y, again = step(tf.random.normal(shape, seed=1))
     np.testing.assert_allclose(again, y, rtol=1e-6)
@@ -52,6 +54,23 @@ def test_sums_may_be_made_one():
     assert read_in_step(lambda x: noise(x, training=True), lambda y: y + 1.0)
     dense = layers.Dense(3)
     assert read_in_step(lambda x: 0.5 * dense(x) + 1.0, lambda y: 2.0 - y)
+
+
+def test_under_xla_only_what_is_taken_as_a_whole_is_read():
+    taken = layers.Dense(3)
+    for layer in (
+        layers.Activation("silu"),
+        ka.HardSwish(),
+        layers.Rescaling(0.5, 0.1),
+    ):
+        for read in (tf.reduce_mean, tf.nn.softmax, lambda y: y + 1.0):
+            assert read_in_step(layer, read, xla=True)
+        for move in (lambda y: y, lambda y: tf.transpose(tf.transpose(y))):
+            read = functools.partial(lambda move, y: (taken(move(y)), y + 1.0), move)
+            assert not read_in_step(layer, read, xla=True)
+    bare = layers.Dense(3, use_bias=False)
+    assert not read_in_step(bare, tf.reduce_mean, xla=True)
+    assert not read_in_step(layers.LSTM(3), tf.reduce_mean, (2, 4, 6), xla=True)
 
 
 def test_nan_goes_through_all_that_is_taken_in(jit):
@@ -95,21 +114,21 @@ def network(**options):
     )
 
 
-def fit(model, x, y, **options):
+def fit(model, x, y, jit=False, **options):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("adam", loss)
+    model.compile("adam", loss, jit_compile=jit)
     monitor = ka.ActivationMonitor(verbose=0, **options)
     model.fit(x, y, batch_size=8, shuffle=False, verbose=0, callbacks=[monitor])
     return monitor
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-def test_it_is_sampled_all_the_same(policy):
+def test_it_is_sampled_all_the_same(policy, jit):
     x, y = digits(1)
     model = network(dtype=keras.DTypePolicy(policy))
     outputs = model.layers[0](x)
     expected = np.float64(keras.ops.cast(outputs, "float32"))
-    (stats, *_) = fit(model, x, y, layers=["*before"], every=1).stats.values()
+    (stats, *_) = fit(model, x, y, jit, layers=["*before"], every=1).stats.values()
     assert stats.count == expected.size
     rtol = 1e-5 if policy == "float32" else 2e-2
     np.testing.assert_allclose(stats.mean, expected.mean(), rtol)
@@ -123,27 +142,27 @@ def overflowing(x, row):
     return x, tf.fill((64, 8), GREATEST)
 
 
-def test_nan_in_it_is_counted_where_it_arose():
+def test_nan_in_it_is_counted_where_it_arose(jit):
     x, y = digits(3)
     model = network()
     x, kernel = overflowing(x, row=17)
     model.layers[0].set_weights([kernel, np.full(8, -np.inf)])
-    (finding,) = fit(model, x, y, every=100).findings
+    (finding,) = fit(model, x, y, jit, every=100).findings
     # Inf - Inf in one row; in the others the bias, which only tanh sees, is counted too.
     assert (finding.layer, finding.step) == (model.layers[0].path, 3)
     assert finding.value == 8 * 8
 
 
-def test_a_bad_update_does_not_make_what_came_before_it_bad():
+def test_a_bad_update_does_not_make_what_came_before_it_bad(jit):
     """By the end of the step the weights are NaN, and what was computed of them is not."""
 
     class Root(layers.Layer):
         def call(self, x):
-            return keras.ops.sqrt(keras.ops.relu(x))
+            return keras.ops.sqrt(0.0 * x)
 
     x, y = digits(1)
     model = keras.Sequential([*network().layers, Root()])
-    (finding,) = fit(model, x, y, every=1).findings
+    (finding,) = fit(model, x, y, jit, every=1).findings
     assert "gradient" in finding.message
     assert np.isnan(model.layers[0].kernel.numpy()).any()
 
