@@ -109,20 +109,20 @@ def _may_be_joined(tensor):
     # leaves one.
     if tf.executing_eagerly() or tensor.op.type not in _ARITHMETIC:
         return False
-    read_by = _readers(tensor)
+    read_by = set(_readers(tensor))
     joins = not read_by or tensor.op.type not in _SUMS or bool(read_by & _SUMS)
     return joins and _ARITHMETIC.issuperset(read_by)
 
 
 def _readers(tensor):
-    """Types of the operations that read a tensor, or an identity of it."""
-    found = set()
+    """Types of the operations that read a tensor, or an identity of it, one for each."""
+    found = []
     for operation in tensor.consumers():
         if operation.type in ("Identity", "IdentityN"):
             inputs = [id(x) for x in operation.inputs]
-            found |= _readers(operation.outputs[inputs.index(id(tensor))])
+            found += _readers(operation.outputs[inputs.index(id(tensor))])
         elif operation.type not in _OF_SHAPES:
-            found.add(operation.type)
+            found.append(operation.type)
     return found
 
 
@@ -138,9 +138,7 @@ def _is_fused(tensor, xla):
 
 
 def _is_fused_by_grappler(tensor):
-    made_by = tensor.op.type
-    read_by = [operation.type for operation in tensor.consumers()]
-    read_by = [reader for reader in read_by if reader not in _OF_SHAPES]
+    made_by, read_by = _origin(tensor).op.type, _readers(tensor)
     if made_by in _KERNELS:
         return bool(read_by) and _TAKEN_IN.issuperset(read_by)
     one = len(read_by) == 1

@@ -54,6 +54,8 @@ def test_sums_may_be_made_one():
     assert read_in_step(lambda x: noise(x, training=True), lambda y: y + 1.0)
     dense = layers.Dense(3)
     assert read_in_step(lambda x: 0.5 * dense(x) + 1.0, lambda y: 2.0 - y)
+    # An identity stands behind a function with a gradient of its own.
+    assert read_in_step(ka.StableGELU(), lambda y: 2.0 * y)
 
 
 def test_under_xla_only_what_is_taken_as_a_whole_is_read():
