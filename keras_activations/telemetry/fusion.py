@@ -13,7 +13,7 @@ a copy is read.
 import tensorflow as tf
 
 from keras_activations.telemetry.sampling import called_whole
-from keras_activations.telemetry.xla import in_a_loop
+from keras_activations.telemetry.xla import in_a_loop, origin
 
 # What TensorFlow's `remapper.cc` makes one kernel of: with one of these operations, or with
 # several that are an activation like GELU or hard-swish. Not with ReLU: apart it rounds as
@@ -61,7 +61,7 @@ def repeated(tensor, xla=False, there=lambda tensor: tensor):
         there: callable `tensor -> tensor`, what to take for each of
             `inputs_of_repeated`. Defaults to itself.
     """
-    tensor = _origin(tensor)
+    tensor = origin(tensor)
     operation = tensor.op
     inputs = [
         repeated(x, xla, there) if _is_fused(x, xla) else there(x)
@@ -83,7 +83,7 @@ def inputs_of_repeated(tensor, xla):
     """What `repeated` begins with."""
     parts = [
         inputs_of_repeated(x, xla) if _is_fused(x, xla) else [x]
-        for x in _origin(tensor).op.inputs
+        for x in origin(tensor).op.inputs
     ]
     return [x for part in parts for x in part]
 
@@ -126,19 +126,12 @@ def _readers(tensor):
     return found
 
 
-def _origin(tensor):
-    """What a tensor is an identity of; functions with a gradient of their own end so."""
-    while tensor.op.type in ("Identity", "IdentityN"):
-        tensor = tensor.op.inputs[tensor.value_index]
-    return tensor
-
-
 def _is_fused(tensor, xla):
     return _is_fused_by_grappler(tensor) or xla and in_a_loop(tensor)
 
 
 def _is_fused_by_grappler(tensor):
-    made_by, read_by = _origin(tensor).op.type, _readers(tensor)
+    made_by, read_by = origin(tensor).op.type, _readers(tensor)
     if made_by in _KERNELS:
         return bool(read_by) and _TAKEN_IN.issuperset(read_by)
     one = len(read_by) == 1

@@ -38,13 +38,23 @@ def traces_for_xla():
 
 def in_a_loop(tensor):
     """Whether XLA may compute a tensor in one loop with what reads it."""
-    origin = tensor
-    while origin.op.type in _MOVES - {"ConcatV2"}:
-        origin = origin.op.inputs[origin.value_index]
-    if origin.op.type == "Const":
+    made_by = origin(tensor, _MOVES - {"ConcatV2"}).op
+    if made_by.type == "Const":
         return True
-    takes_part = _repeatable(origin.op) and not _is_whole(origin.op)
+    takes_part = _repeatable(made_by) and not _is_whole(made_by)
     return takes_part and not _goes_whole(tensor)
+
+
+def origin(tensor, through=("Identity", "IdentityN")):
+    """What a tensor is an identity of; functions with a gradient of their own end so.
+
+    Args:
+        tensor: a tensor.
+        through: types of operations to look behind.
+    """
+    while tensor.op.type in through:
+        tensor = tensor.op.inputs[tensor.value_index]
+    return tensor
 
 
 def _repeatable(operation):
