@@ -61,14 +61,29 @@ def repeated(tensor, xla=False, there=lambda tensor: tensor):
         there: callable `tensor -> tensor`, what to take for each of
             `inputs_of_repeated`. Defaults to itself.
     """
-    tensor = origin(tensor)
-    operation = tensor.op
-    inputs = [
-        repeated(x, xla, there) if _is_fused(x, xla) else there(x)
-        for x in operation.inputs
-    ]
+    # A tensor may be read on many ways, and lie behind more than Python can recurse.
+    copies: dict[int, tf.Tensor] = {}
+    waiting = [origin(tensor)]
+    while waiting:
+        x = waiting[-1]
+        if id(x) in copies:
+            waiting.pop()
+            continue
+        parts = [origin(y) if _is_fused(y, xla) else None for y in x.op.inputs]
+        missing = [y for y in parts if y is not None and id(y) not in copies]
+        waiting += missing
+        if not missing:
+            inputs = [
+                there(given) if part is None else copies[id(part)]
+                for given, part in zip(x.op.inputs, parts, strict=True)
+            ]
+            copies[id(x)] = _same_operation(x.op, inputs).outputs[x.value_index]
+    return copies[id(origin(tensor))]
+
+
+def _same_operation(operation, inputs):
     attributes = operation.node_def.attr
-    copy = tf.compat.v1.get_default_graph().create_op(
+    return tf.compat.v1.get_default_graph().create_op(
         operation.type,
         inputs,
         [output.dtype for output in operation.outputs],
@@ -76,16 +91,17 @@ def repeated(tensor, xla=False, there=lambda tensor: tensor):
         attrs={name: attributes[name] for name in attributes if name[0] != "_"},
         op_def=operation.op_def,
     )
-    return copy.outputs[tensor.value_index]
 
 
 def inputs_of_repeated(tensor, xla):
     """What `repeated` begins with."""
-    parts = [
-        inputs_of_repeated(x, xla) if _is_fused(x, xla) else [x]
-        for x in origin(tensor).op.inputs
-    ]
-    return [x for part in parts for x in part]
+    seen, waiting = {}, [tensor]
+    while waiting:
+        for x in origin(waiting.pop()).op.inputs:
+            if id(x) not in seen:
+                seen[id(x)] = x
+                waiting += [x] if _is_fused(x, xla) else []
+    return [x for x in seen.values() if not _is_fused(x, xla)]
 
 
 def apart(tensors):

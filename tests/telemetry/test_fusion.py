@@ -75,6 +75,15 @@ def test_under_xla_only_what_is_taken_as_a_whole_is_read():
     assert not read_in_step(layers.LSTM(3), tf.reduce_mean, (2, 4, 6), xla=True)
 
 
+def test_what_is_read_on_many_ways_is_repeated_once():
+    def wound(y):
+        for _ in range(600):
+            y = y + 0.1 * tf.sin(y)
+        return y
+
+    assert read_in_step(wound, lambda y: y + 1.0, xla=True)
+
+
 def test_nan_goes_through_all_that_is_taken_in(jit):
     """Otherwise nothing would tell of it: the output itself is not read."""
     functions = [tf.nn.elu, tf.nn.leaky_relu, tf.nn.softplus]
