@@ -25,23 +25,29 @@ def schedule_of(optimizer):
     return rate if is_schedule else None
 
 
+def rate_of(optimizer):
+    """The learning rate of now as a float, None where it is no number."""
+    rate = getattr(inner_optimizer(optimizer), "_learning_rate", None)
+    if not isinstance(rate, keras.Variable):
+        return None
+    return float(keras.ops.convert_to_numpy(rate.value))
+
+
 def back_off(optimizer, factor):
     """Multiplies a learning rate that is a number.
 
     Returns:
-        the rate before and after, floats.
+        the rate after, a float.
     """
-    rate = inner_optimizer(optimizer)._learning_rate
-    before = float(keras.ops.convert_to_numpy(rate.value))
-    rate.assign(before * factor)
-    return before, before * factor
+    after = rate_of(optimizer) * factor
+    inner_optimizer(optimizer)._learning_rate.assign(after)
+    return after
 
 
 def keep_below(optimizer, greatest):
     """Lowers a learning rate that is a number, if it is greater than that."""
-    rate = inner_optimizer(optimizer)._learning_rate
-    if float(keras.ops.convert_to_numpy(rate.value)) > greatest:
-        rate.assign(greatest)
+    if rate_of(optimizer) > greatest:
+        inner_optimizer(optimizer)._learning_rate.assign(greatest)
 
 
 def momentum_of(optimizer):

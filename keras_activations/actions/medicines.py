@@ -111,7 +111,10 @@ def _restore(patient, finding, batch, older=False):
             "learning rate"
         )
     limits = sound_norms(patient, finding.cause)
-    rate = slowed(patient, finding.cause)
+    # Nothing is wrong with the rate at which the other batches are learnt.
+    rate = (
+        [] if finding.cause == "bad_data" else [slowed(patient, finding.cause, older)]
+    )
     step = patient.restore(older)
     if step is None:
         raise Untreatable("there is no healthy state to go back to")
@@ -120,7 +123,7 @@ def _restore(patient, finding, batch, older=False):
     norm = patient.clip_gradients(*limits)
     done = [
         f"restored the weights and slots of step {step}",
-        rate,
+        *rate,
         f"clips gradients to the global norm {norm:.2g}",
     ]
     if finding.rule in ("nonfinite", "exploding_gradient"):

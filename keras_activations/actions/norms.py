@@ -41,6 +41,10 @@ class UsualNorm:
         self.note_dropped()
         self.clip.assign(tf.clip_by_value(self.clip, at_least, at_most))
 
+    def leave_unclipped(self):
+        """On the host: what is too great goes on being dropped, and no other is clipped."""
+        self.clip.assign(math.inf)
+
     def learn_anew(self):
         """On the host: what was usual of weights that were changed is so no more."""
         self.clip.assign(math.inf)

@@ -45,7 +45,7 @@ def for_finding(finding, patient):
     if finding.cause == "bad_gradient":
         return [m.ZERO]
     if finding.cause == "bad_data":
-        return []
+        return [] if finding.rule == "nonfinite" else [m.RESTORE] * 3
     if patient.standardises_units:  # what was good for Adam may be too much for SGD
         return [m.RESTORE_PLAIN, m.RESTORE, m.RESTORE_OLDER]
     if recurrent_layers(model):

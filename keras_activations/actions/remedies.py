@@ -93,8 +93,14 @@ def goes_further(optimizer):
     return isinstance(inner_optimizer(optimizer), keras.optimizers.SGD)
 
 
-def slowed(patient, cause):
-    """The learning rate is lowered, by more than tenfold where it was the cause."""
+def slowed(patient, cause, older=False):
+    """The learning rate is lowered, by more than tenfold where it was the cause.
+
+    Where a callback has raised it since the snapshot, it is no higher than it was then.
+
+    Args:
+        older: bool, which snapshot that is, see `Snapshots.restore`. Defaults to False.
+    """
     factor, stride = BACK_OFF, patient.stride or 0.0
     if cause == "learning_rate":
         factor /= lasting(learning_rate.momentum_of(patient.optimizer))
@@ -107,13 +113,13 @@ def slowed(patient, cause):
         patient.guard.rate_factor *= factor
         factor = patient.guard.rate_factor
         return f"multiplied the learning rate schedule by {factor:g} for this fit"
-    try:
-        before, after = learning_rate.back_off(patient.optimizer, factor)
-    except AttributeError:
-        raise Untreatable(
-            "the learning rate is neither a number nor a schedule"
-        ) from None
-    patient.greatest_rate = after
+    before = learning_rate.rate_of(patient.optimizer)
+    if before is None:
+        raise Untreatable("the learning rate is neither a number nor a schedule")
+    sound = patient.snapshots.rate(older)
+    if cause == "learning_rate" and before and sound:
+        factor = min(factor, sound / before)
+    after = patient.greatest_rate = learning_rate.back_off(patient.optimizer, factor)
     return f"lowered the learning rate from {before:g} to {after:g}"
 
 

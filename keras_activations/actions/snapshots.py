@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from keras_activations.actions.learning_rate import rate_of
 from keras_activations.actions.slots import forget, inner_optimizer
 
 # Healthy windows from one snapshot to the next. A rule is patient for some windows, so
@@ -36,14 +37,14 @@ class Snapshots:
         if learnt:
             self._first = None
         if self._last is None or self._windows + 1 >= SPACING:
-            self._before, self._last = self._last, (step, self._read())
+            self._before, self._last = self._last, self._taken(step)
             self._windows = 0
         else:
             self._windows += 1
 
     def begin_anew(self, step):
         """At the start, or after weights were treated: what was kept before is ill."""
-        self._before, self._last = None, (step, self._read())
+        self._before, self._last = None, self._taken(step)
         self._first = self._last
         self._windows = 0
 
@@ -53,10 +54,10 @@ class Snapshots:
         Returns:
             int: the step that it was taken after, None if there is no snapshot.
         """
-        kept = ((self._first or self._before) if older else None) or self._last
+        kept = self._kept(older)
         if kept is None:
             return None
-        step, values = kept
+        step, values, _ = kept
         if len(values) < len(self._variables()):  # taken before there were slots
             forget(self._optimizer, self._model.trainable_variables)
         for variable, value in values:
@@ -65,6 +66,17 @@ class Snapshots:
         self._last, self._before = kept, None
         self._windows = 0
         return step
+
+    def rate(self, older=False):
+        """The learning rate of then, of what `restore` goes back to; None if unknown."""
+        kept = self._kept(older)
+        return None if kept is None else kept[2]
+
+    def _kept(self, older):
+        return ((self._first or self._before) if older else None) or self._last
+
+    def _taken(self, step):
+        return step, self._read(), rate_of(self._optimizer)
 
     def _read(self):
         return [(v, tf.identity(_value(v))) for v in self._variables()]

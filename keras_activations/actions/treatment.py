@@ -1,43 +1,24 @@
 """Treatment: what `"clip"` and `"rescue"` do to a run, try after try."""
 
 import contextlib
-import dataclasses
 
 from keras_activations.actions import prescriptions
 from keras_activations.actions.bad_steps import BadSteps
 from keras_activations.actions.bounds import Bounds
+from keras_activations.actions.cases import Case, intervention
 from keras_activations.actions.clipping import clip
+from keras_activations.actions.far_rows import FarRows
 from keras_activations.actions.guards import guard_for
 from keras_activations.actions.medicines import Medicine
 from keras_activations.actions.patient import Batch, Patient
 from keras_activations.actions.snapshots import Snapshots
 from keras_activations.actions.untreatable import NothingToChange, Untreatable
-from keras_activations.health.finding import Finding
 
 TRIES = 3  # of each rule; then the run is stopped
 # What is done where a medicine cannot be given: the default action of the rule.
 OTHERWISE = {"nonfinite": "stop"}
 # Of these the next medicine is tried at once where one cannot be given.
 URGENT = ("nonfinite", "exploding_gradient")
-
-
-@dataclasses.dataclass
-class Case:
-    """An illness under treatment.
-
-    Attributes:
-        finding: the `Finding` it was last found by.
-        ladder: list of `Medicine`, to be tried one after the other.
-        tried: what has been done, or could not be, a list of str.
-        given: how many medicines were given.
-        causes: what it was said to come from.
-    """
-
-    finding: Finding
-    ladder: list
-    tried: list = dataclasses.field(default_factory=list)
-    given: int = 0
-    causes: set = dataclasses.field(default_factory=set)
 
 
 class Treatment:
@@ -70,6 +51,7 @@ class Treatment:
         self._cases: dict[str, Case] = {}
         self._due: list[tuple[Case, Medicine]] = []
         self._bad_steps = BadSteps()
+        self._far_rows = FarRows(self.guard)
         self._batch: Batch | None = None
         self.on_changed = lambda: None
 
@@ -82,6 +64,7 @@ class Treatment:
         """
         self._patient.begin(trace_anew)
         self._cases, self._due = {}, []
+        self._far_rows.begin()
         # How many steps a loop by hand makes before it has them judged is its own affair.
         execution = getattr(self._patient.model, "steps_per_execution", 1)
         self._bad_steps = BadSteps(None if trace_anew is None else execution)
@@ -125,14 +108,14 @@ class Treatment:
         self._patient.keep_rate()
         if judgement.window is not None:
             self._patient.see(judgement.window)
-        if judgement.dropped:
+        if judgement.dropped and not self._far_rows.again(judgement):
             self._patient.let_clip()
         done = []
         for finding in judgement.findings:
             if finding.action == "clip":
                 done += self._clipped(finding, judgement.window)
             elif finding.action == "rescue":
-                done += self._opened(finding, step)
+                done += self._opened(finding, step, judgement.dropped)
         fault = judgement.fault
         # With entries zeroed the rest of such a step is learnt from.
         if fault is not None and (judgement.dropped or not self.guard.zeroing):
@@ -156,7 +139,7 @@ class Treatment:
 
     # How an illness is treated
 
-    def _opened(self, finding, step):
+    def _opened(self, finding, step, dropped):
         case = self._cases.setdefault(finding.rule, Case(finding, []))
         case.finding = finding
         # Afterwards the cause is what the treatment has left, unless it is another one.
@@ -166,6 +149,9 @@ class Treatment:
         case.causes.add(finding.cause)
         if finding.rule == "nonfinite" and not self._loss_scaling:
             return []  # its update was dropped: `_followed` sees whether that was enough
+        kept_out = self._far_rows.keep_out(finding, dropped)
+        if kept_out is not None:
+            return [intervention(finding, "rescue", f"rescue: {kept_out}.", step)]
         return self._next(case, step)
 
     def _followed(self, fault, step):
@@ -206,7 +192,7 @@ class Treatment:
                 self._patient.snapshots.begin_anew(step)
             self.on_changed()
         message = f"rescue, try {case.given} of at most {TRIES}: {text}."
-        return _intervention(case.finding, "rescue", message, step, medicine.name)
+        return intervention(case.finding, "rescue", message, step, medicine.name)
 
     def _refused(self, case, medicine, reason, step):
         case.tried.append(f"{medicine.name} could not be done ({reason})")
@@ -217,30 +203,30 @@ class Treatment:
             following = self._next(case, step)
             if following:
                 return following[0]
-            return _intervention(case.finding, "rescue", f"{message}.", step)
+            return intervention(case.finding, "rescue", f"{message}.", step)
         action = OTHERWISE.get(case.finding.rule, "warn")
         message += "; training stops." if action == "stop" else "."
-        return _intervention(case.finding, action, message, step)
+        return intervention(case.finding, action, message, step)
 
     def _given_up(self, case, step):
         tried = "; ".join(case.tried) or "dropping the update, again and again"
         message = f"the rescue has not helped, so training stops. Tried: {tried}."
-        return _intervention(case.finding, "stop", message, step)
+        return intervention(case.finding, "stop", message, step)
 
     def _clipped(self, finding, window):
         try:
             text = clip(self._patient, finding, window)
         except Untreatable as reason:
             message = f"cannot be clipped: {reason}."
-            return [_intervention(finding, "warn", message, finding.step)]
+            return [intervention(finding, "warn", message, finding.step)]
         if text is None:
             return []
-        return [_intervention(finding, "clip", f"clip: {text}.", finding.step)]
+        return [intervention(finding, "clip", f"clip: {text}.", finding.step)]
 
     def _not_in_training(self, findings):
         reason = "no optimizer is known, so there is no update to hold back"
         return [
-            _intervention(f, "warn", f"cannot be treated: {reason}.", f.step)
+            intervention(f, "warn", f"cannot be treated: {reason}.", f.step)
             for f in findings
             if f.action in ("clip", "rescue")
         ]
@@ -248,9 +234,3 @@ class Treatment:
     def _keep(self, window, step):
         if window is not None and self._patient.looks_healthy(window):
             self._patient.snapshots.take(step, self._patient.has_learnt(window))
-
-
-def _intervention(finding, action, message, step, medicine=""):
-    return dataclasses.replace(
-        finding, step=step, action=action, message=message, medicine=medicine
-    )

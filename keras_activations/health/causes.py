@@ -17,7 +17,7 @@ MEDICINES = {
     "learning_rate": "lower it tenfold, warm it up, or clip gradients (`global_clipnorm`)",
     "weight_decay": "lower the weight decay or the penalty on their size",
     "dead_bias": "start them at 0",
-    "bad_data": "look for missing or infinite values in the data",
+    "bad_data": "look for missing, infinite or far too large values in the data",
     "overflow": "keep this layer in float32, or bound what comes into it",
 }
 
@@ -127,6 +127,10 @@ def _vanishing(case):
 
 
 def _exploding(case):
+    return suspects.outlying_batch(case) or _diverging(case)
+
+
+def _diverging(case):
     return (
         _heaviest(case, _LATER)
         or weight_suspects.growing_signal(case)
@@ -135,7 +139,7 @@ def _exploding(case):
 
 
 _SEARCHES = {
-    "nonfinite": _exploding,
+    "nonfinite": _diverging,
     "saturation": _saturation,
     "dead_units": _dead_units,
     "vanishing_gradient": _vanishing,

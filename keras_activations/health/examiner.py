@@ -39,7 +39,7 @@ class Examiner:
         self._untrained = True
         self._bad_until = 0
         self._overflows = 0
-        self._told_fault = False
+        self._told_fault = self._told_rows = False
         self._last_at: dict[tuple, int] = {}
         self._epoch_start = None
         self._nonfinite = _one(rules, NonFinite)
@@ -50,7 +50,7 @@ class Examiner:
         # A loss that has fallen before may have come to rest.
         self._untrained = step == 0
         self._bad_until = self._overflows = 0
-        self._told_fault = False
+        self._told_fault = self._told_rows = False
         self._last_at = {}
         self._epoch_start = None
 
@@ -129,7 +129,7 @@ class Examiner:
         told, self._illnesses = illness.sift(
             self._named(findings), self._illnesses, window, spreading
         )
-        return told
+        return self._new_rows(told)
 
     def _looked_closer(self, window):
         """Findings of a closer look, once, where nothing else is known to be ill."""
@@ -156,7 +156,15 @@ class Examiner:
         self._states[self._exploding.name] = state
         history = self._known(window)
         cases = [Case(finding, window, history) for finding in findings]
-        return self._named([explained(case) for case in cases])
+        return self._new_rows(self._named([explained(case) for case in cases]))
+
+    def _new_rows(self, findings):
+        """Without what was said before of rows that are far out: each epoch has them."""
+        told, self._told_rows = (
+            self._told_rows,
+            self._told_rows or any(map(_of_rows, findings)),
+        )
+        return [f for f in findings if not (told and _of_rows(f))]
 
     def _known(self, window):
         """The history, which a fault in the first step comes before."""
@@ -213,6 +221,10 @@ class Examiner:
             dataclasses.replace(finding, action=self._actions[finding.rule])
             for finding in findings
         ]
+
+
+def _of_rows(finding):
+    return finding.rule == "exploding_gradient" and finding.cause == "bad_data"
 
 
 def _reported(state):

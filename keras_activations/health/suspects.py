@@ -8,7 +8,7 @@ import dataclasses
 import math
 from typing import NamedTuple
 
-from keras_activations.health import gates, weights
+from keras_activations.health import anatomy, gates, weights
 from keras_activations.health.finding import Finding
 from keras_activations.health.history import History
 from keras_activations.health.norms import total_norm
@@ -20,6 +20,8 @@ UNSCALED_TARGETS = 20.0
 # One update changes what the layer computes by this share of a new draw.
 LONG_STRIDE = 0.1
 GROWTH = 2.0
+# Times what arrived at the start.
+FAR_OUT = 20.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +77,24 @@ def unscaled_inputs(case):
     return Suspicion("unscaled_inputs", evidence, size / UNSCALED_INPUTS)
 
 
+def outlying_batch(case):
+    """Rows far beyond the scaled ones that came first, as the gradients tell."""
+    if case.first is None or case.window is None:
+        return None
+    path = next(iter(anatomy.weighted(case.first)), None)
+    stats = case.window.layers.get(path)
+    now = None if stats is None else weights.arriving(stats)
+    known = weights.arriving(case.first.layers[path]) if now else None
+    usual = max(known or 0.0, gates.input_size(case.first) or 0.0)
+    if now is None or not 0 < usual <= UNSCALED_INPUTS or not now > FAR_OUT * usual:
+        return None
+    evidence = (
+        f"a batch since the last window holds rows that are far out (what arrived at "
+        f"{path} was {now / usual:.2g} times as large as at the start)"
+    )
+    return Suspicion("bad_data", evidence, now / usual / FAR_OUT)
+
+
 def unscaled_targets(case):
     targets = case.first.targets if case.first is not None else None
     if targets is None:
@@ -105,13 +125,18 @@ def learning_rate(case):
         evidence = f"the learning rate is too high ({seen})"
         return Suspicion("learning_rate", evidence, stride * lasting / LONG_STRIDE)
     grown, path = worst(_growth(case.history))
-    if grown > GROWTH:
+    # Those of a run that learns well may grow as they like.
+    if grown > GROWTH and not _learns(case):
         evidence = (
             f"the learning rate is too high (the weights of {path} grew "
             f"{grown:.2g}-fold)"
         )
         return Suspicion("learning_rate", evidence, grown / GROWTH)
     return _leap(case)
+
+
+def _learns(case):
+    return case.window is not None and case.history.learns(case.window)
 
 
 def _leap(case):

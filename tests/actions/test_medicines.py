@@ -40,7 +40,8 @@ def chosen(rule, cause="unknown", hidden=plain, optimizer=None):
 
 
 def patient_of(model, optimizer=None, **facts):
-    return Patient(model, optimizer, UpdateGuard(model), Bounds(model), None, **facts)
+    kept = Snapshots(model, optimizer)
+    return Patient(model, optimizer, UpdateGuard(model), Bounds(model), kept, **facts)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +168,19 @@ def test_gradients_that_are_far_too_large_are_no_reason_for_a_tiny_rate(
     patient = patient_of(model, optimizer, stride=1500.0, norm=norm)
     assert remedies.sound_norms(patient, "learning_rate") == clipped_to
     remedies.slowed(patient, "learning_rate")
+    assert float(optimizer.learning_rate) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    ("cause", "rate"), [("learning_rate", 0.002), ("unknown", 0.06)]
+)
+def test_a_rate_that_was_raised_goes_back_to_what_it_was(cause, rate):
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+    optimizer = keras.optimizers.Adam(0.002)
+    patient = patient_of(model, optimizer)
+    patient.snapshots.take(1)
+    optimizer.learning_rate = 0.6
+    remedies.slowed(patient, cause)
     assert float(optimizer.learning_rate) == pytest.approx(rate)
 
 

@@ -61,6 +61,22 @@ def test_unscaled_inputs_are_told_by_the_gradients_where_they_are_not_known():
     assert "root mean square 6.9" in finding.message
 
 
+@pytest.mark.parametrize(
+    ("grads", "cause"),
+    [((7e5, 100.0), "bad_data"), ((7e5, 1e5), "learning_rate")],
+)
+def test_rows_that_are_far_out_are_told_by_the_gradients(grads, cause):
+    well = ([kernel("a", **FINE), kernel("b")], {"inputs": SCALED})
+    ill = ([kernel("a", grads=grads, **FINE), kernel("b")], {"inputs": SCALED})
+    epoch = [*[well] * 9, ill]
+    finding, *again = examined(*epoch, *epoch)
+    assert (finding.rule, finding.layer) == ("exploding_gradient", "a")
+    assert finding.cause == cause
+    assert len(again) == (cause != "bad_data")  # each epoch has these rows
+    if cause == "bad_data":
+        assert_one_sentence(finding, "rows that are far out", "far too large values")
+
+
 def test_inputs_that_a_layer_in_front_scales_are_no_cause():
     layers = LayerStats("rescaling"), kernel("a", grads=(7.0, 1.0), **FLAT)
     raw = ValueStats(120.0, 80.0, 0.0, 255.0)
@@ -149,6 +165,12 @@ def test_learning_rate_from_weights_that_grew():
     [finding] = examined(well, *[ill] * 4)
     assert finding.cause == "learning_rate"
     assert "the weights of a grew 5.7-fold" in finding.message
+
+
+def test_weights_may_grow_in_a_run_that_learns_well():
+    well = ([kernel("a", **FINE)], {"loss": 1.0})
+    grown = ([kernel("a", size=4.0, **FLAT)], {"loss": 0.5})
+    assert examined(well, *[grown] * 4) == []
 
 
 def test_what_was_so_from_the_start_is_not_the_learning_rate():
