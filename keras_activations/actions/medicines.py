@@ -2,10 +2,12 @@
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Callable
 
 import keras
 
+from keras_activations.actions.learning_rate import rate_of
 from keras_activations.actions.recurrent import shrink_recurrent_kernel
 from keras_activations.actions.remedies import (
     bounded,
@@ -110,17 +112,19 @@ def _restore(patient, finding, batch, older=False):
             "no update has been made yet, so that it is neither what was learnt nor the "
             "learning rate"
         )
-    limits = sound_norms(patient, finding.cause)
+    least, most = sound_norms(patient, finding.cause)
     # Nothing is wrong with the rate at which the other batches are learnt.
     rate = (
         [] if finding.cause == "bad_data" else [slowed(patient, finding.cause, older)]
     )
+    if most < math.inf and rate_of(patient.optimizer) == patient.snapshots.rate(older):
+        least = most  # it was sound before, with gradients that may have to grow yet
     step = patient.restore(older)
     if step is None:
         raise Untreatable("there is no healthy state to go back to")
     if finding.cause == "learning_rate" and goes_further(patient.optimizer):
         patient.forget_momentum()
-    norm = patient.clip_gradients(*limits)
+    norm = patient.clip_gradients(least, most)
     done = [
         f"restored the weights and slots of step {step}",
         *rate,
