@@ -83,19 +83,15 @@ def test_rows_that_are_far_out_are_kept_out(jit):
         return [layers.Dense(24, "relu") for _ in range(2)]
 
     x, y = ill.digits(ill.ROWS // 8)
-    accuracies = []
-    for rows in ([], [500, 510, 630]):
-        x = x.copy()
-        x[rows] = 5e3 * np.sign(np.random.default_rng(0).normal(size=(len(rows), 64)))
-        model = compiled(hidden, keras.optimizers.SGD(0.1), jit_compile=jit)
-        monitor = treating("rescue")
-        options = {"batch_size": ill.BATCH, "epochs": 12, "shuffle": False}
-        model.fit(x, y, callbacks=[monitor], verbose=0, **options)
-        good = np.delete(np.arange(len(x)), rows)
-        predicted = model(x[good]).numpy().argmax(axis=-1)
-        accuracies.append(np.mean(predicted == y[good]))
-    clean, spoiled = accuracies
-    assert spoiled > clean - 0.03
+    x, rows = x.copy(), [500, 510, 630]
+    x[rows] = 5e3 * np.sign(np.random.default_rng(0).normal(size=(len(rows), 64)))
+    model = compiled(hidden, keras.optimizers.SGD(0.1), jit_compile=jit)
+    monitor = treating("rescue")
+    options = {"batch_size": ill.BATCH, "epochs": 12, "shuffle": False}
+    model.fit(x, y, callbacks=[monitor], verbose=0, **options)
+    good = np.delete(np.arange(len(x)), rows)
+    predicted = model(x[good]).numpy().argmax(axis=-1)
+    assert np.mean(predicted == y[good]) > 0.91  # 0.95 without them, clipped 0.90
     found, done = monitor.findings  # once, though every epoch has them
     assert (found.rule, found.cause) == ("exploding_gradient", "bad_data")
     assert found.step == done.step == 16
