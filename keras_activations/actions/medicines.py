@@ -117,7 +117,8 @@ def _restore(patient, finding, batch, older=False):
     rate = (
         [] if finding.cause == "bad_data" else [slowed(patient, finding.cause, older)]
     )
-    if most < math.inf and rate_of(patient.optimizer) == patient.snapshots.rate(older):
+    then = patient.snapshots.rate(older)
+    if most < math.inf and then is not None and rate_of(patient.optimizer) == then:
         least = most  # it was sound before, with gradients that may have to grow yet
     step = patient.restore(older)
     if step is None:

@@ -17,6 +17,8 @@ from keras_activations.actions.traits import too_large
 from keras_activations.actions.untreatable import NothingToChange
 from keras_activations.health.finding import CAUSES, RULES, Finding
 
+SCHEDULE = keras.optimizers.schedules.ExponentialDecay(0.002, 1000, 0.9)
+
 SHRINK = medicines.SHRINK_AND_STANDARDISE
 TARGETS = medicines.RESTART_WITH_TARGETS
 
@@ -182,6 +184,27 @@ def test_a_rate_that_was_raised_goes_back_to_what_it_was(cause, rate):
     optimizer.learning_rate = 0.6
     remedies.slowed(patient, cause)
     assert float(optimizer.learning_rate) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    ("rate", "raised", "clip"),
+    [(0.002, 0.002, 5.0), (0.002, 0.6, 50.0), (SCHEDULE, None, 5.0)],
+)
+def test_only_a_rate_that_was_put_back_leaves_gradients_room_to_grow(
+    rate, raised, clip
+):
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+    optimizer = keras.optimizers.Adam(rate)
+    patient = patient_of(model, optimizer, norm=5.0, trace_anew=lambda: None)
+    patient.snapshots.take(1)
+    patient.guard.used = True
+    if raised is not None:
+        optimizer.learning_rate = raised
+    finding = Finding(
+        7, 0, "dense", "saturation", 1.0, 0.0, "rescue", "Ill.", "learning_rate"
+    )
+    medicines.RESTORE.give(patient, finding, None)
+    assert float(patient.guard.norms.clip.numpy()) == clip
 
 
 def test_exponentials_that_overflow_again_are_bounded():
