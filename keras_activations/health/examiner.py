@@ -160,11 +160,9 @@ class Examiner:
 
     def _new_rows(self, findings):
         """Without what was said before of rows that are far out: each epoch has them."""
-        told, self._told_rows = (
-            self._told_rows,
-            self._told_rows or any(map(_of_rows, findings)),
-        )
-        return [f for f in findings if not (told and _of_rows(f))]
+        new = [f for f in findings if not (self._told_rows and _of_rows(f))]
+        self._told_rows |= any(map(_of_rows, findings))
+        return new
 
     def _known(self, window):
         """The history, which a fault in the first step comes before."""
