@@ -4,6 +4,7 @@ Reading a large output once more takes a few hundredths of a step. It can be lef
 
 - what a layer multiplies with all of its kernel: each entry is a factor in a sum that
   is the kernel's gradient, and `0 * inf` is NaN as well. That gradient is watched.
+- queries, keys and values of attention, which are such factors in each other's kernels'.
 - what comes, finite, of finite inputs, where those are outputs that are watched.
 
 Where neither is certain, an output is watched itself.
@@ -36,6 +37,7 @@ _KERNELS = {
     keras.layers.LayerNormalization: "gamma",
     keras.layers.RMSNormalization: "scale",
 }
+_ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
 _FINITE_OF_FINITE = {
     keras.layers.Flatten,
     keras.layers.Reshape,
@@ -65,11 +67,36 @@ def implied(record):
     """Ids of the outputs in a `StepRecord` that need no sentinel of their own."""
     watched = {id(tensor) for _, tensor in record.outputs} - record.fused
     given = {id(x) for layer, x, _ in record.calls if _in_a_gradient(layer, record)}
-    return given | {
-        id(output)
-        for layer, x, output in record.calls
-        if id(x) in watched and output is not x and _finite_of_finite(layer)
-    }
+    projected = _shown_by_attention(record)
+    return (
+        given
+        | {id(output) for layer, _, output in record.calls if id(layer) in projected}
+        | {
+            id(output)
+            for layer, x, output in record.calls
+            if id(x) in watched and output is not x and _finite_of_finite(layer)
+        }
+    )
+
+
+def _shown_by_attention(record):
+    """Ids of layers whose output stands in the gradient of another's kernel.
+
+    With the scores `s = q k'` and the gradients `dk = ds' q` and `dq = ds k`, each query
+    is a factor in what all keys learn, masked or not, and each key for the queries; each
+    value goes into the sums that the output kernel multiplies.
+    """
+    ids = set()
+    for layer, _, _ in record.calls:
+        if type(layer) in _ATTENTION:
+            query, key, value = layer._query_dense, layer._key_dense, layer._value_dense
+            shows = ((query, key), (key, query), (value, layer._output_dense))
+            ids |= {
+                id(made)
+                for made, reader in shows
+                if _in_a_gradient(made, record) and _in_a_gradient(reader, record)
+            }
+    return ids
 
 
 def _in_a_gradient(layer, record):

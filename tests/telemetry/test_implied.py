@@ -85,6 +85,47 @@ def test_any_bad_input_is_in_the_gradient(make, shape, training, jit):
             assert not np.isfinite(squares(x)), (place, bad)
 
 
+LATE = np.array([[True, False, False], [False] * 3])[:, None]  # no one attends
+SEVERAL = {"num_heads": 2, "key_dim": 2, "value_dim": 3}
+GROUPED = {"head_dim": 2, "num_query_heads": 4, "num_key_value_heads": 2}
+ATTENTION = [
+    (layers.MultiHeadAttention, SEVERAL, {}),
+    (layers.MultiHeadAttention, SEVERAL, {"use_causal_mask": True}),
+    (layers.MultiHeadAttention, SEVERAL, {"attention_mask": LATE}),
+    (layers.MultiHeadAttention, SEVERAL | {"dropout": 0.5}, {"attention_mask": LATE}),
+    (layers.GroupQueryAttention, GROUPED | {"use_gate": True}, {}),
+]
+
+
+@pytest.mark.parametrize("part", ["query", "key", "value"])
+@pytest.mark.parametrize(("kind", "settings", "options"), ATTENTION)
+def test_attention_shows_its_parts(kind, settings, options, part, jit, monkeypatch):
+    """Even where no position attends to another and nothing of the output counts."""
+    layer, shape = kind(**settings), (2, 3, 4)
+    layer.build(shape, shape)
+    dense = getattr(layer, f"_{part}_dense")
+    project = dense.call
+    poison = tf.Variable(tf.zeros((*shape[:2], *dense.kernel.shape[1:])))
+    monkeypatch.setattr(dense, "call", lambda x, **_: project(x) + poison)
+    x = np.random.default_rng(0).normal(size=shape).astype("float32")
+
+    @tf.function(jit_compile=jit)
+    def squares():
+        with tf.GradientTape() as tape:
+            y = layer(x, x, training=True, **options)
+        weights = [v for v in layer.trainable_variables if v.name == "kernel"]
+        gradients = tape.gradient(y, weights, output_gradients=tf.zeros_like(y))
+        return tf.add_n([tf.reduce_sum(tf.square(g)) for g in gradients])
+
+    assert squares() == 0
+    for place in np.ndindex(*poison.shape):
+        for bad in BAD:
+            there = np.zeros(poison.shape)
+            there[place] = bad
+            poison.assign(there)
+            assert not np.isfinite(squares()), (place, bad)
+
+
 @pytest.mark.parametrize(("make", "shape"), NOT_CERTAIN)
 def test_where_that_is_not_certain_it_has_a_sentinel(make, shape):
     record, x = recorded(make(), shape)
@@ -154,23 +195,50 @@ class Healer(layers.Layer):
         return keras.ops.where(keras.ops.isfinite(x), x, 0.0)
 
 
-def test_fit_spares_them(monkeypatch):
-    spared = []
+@pytest.fixture
+def spared(monkeypatch):
+    """The names of the layers whose outputs a run spares, once it has begun."""
+    names = []
 
     def noted(record):
         ids = implied(record)
-        spared.extend(layer.name for layer, x in record.outputs if id(x) in ids)
+        names.extend(layer.name for layer, x in record.outputs if id(x) in ids)
         return ids
 
     monkeypatch.setattr(faults, "implied", noted)
-    names = ("first", "second", "head")
-    stack = [layers.Dense(10, name=name) for name in names]
-    model = keras.Sequential([keras.Input((64,)), *stack])
+    return names
+
+
+def fit(model):
     model.compile("sgd", "mse")
     x, _ = digits(1)
     monitor = ka.ActivationMonitor(verbose=0)
     model.fit(x, x[:, :10], verbose=0, callbacks=[monitor])
+
+
+def test_fit_spares_them(spared):
+    names = ("first", "second", "head")
+    stack = [layers.Dense(10, name=name) for name in names]
+    fit(keras.Sequential([keras.Input((64,)), *stack]))
     assert spared == ["first", "second"]
+
+
+@pytest.mark.parametrize("frozen", [None, "query", "key", "attention_output"])
+def test_fit_spares_the_parts_of_attention(spared, frozen):
+    inputs = keras.Input((64,))
+    x = layers.Reshape((8, 8))(inputs)
+    attention = layers.MultiHeadAttention(2, 4)
+    outputs = layers.Dense(10, name="head")(layers.Flatten()(attention(x, x)))
+    for dense in attention._flatten_layers(include_self=False):
+        dense.trainable = dense.name != frozen
+    fit(keras.Model(inputs, outputs))
+    not_shown = {
+        None: set(),
+        "query": {"query", "key"},
+        "key": {"query", "key"},
+        "attention_output": {"value"},
+    }
+    assert {"query", "key", "value"} - set(spared) == not_shown[frozen]
 
 
 @pytest.mark.parametrize("own_step", [False, True])
