@@ -2,7 +2,8 @@
 
 What is wrong with it need not be as far gone as in a run that is ill for sure: stricter
 rules, which would cry wolf over runs that learn, are believed where the start of the run
-holds a plain cause as well, or most of the gradient is lost.
+holds a plain cause as well. Where most of the gradient is lost, no cause is asked for, and
+the loss may have fallen a little before: the last layer's bias can do that alone.
 """
 
 import dataclasses
@@ -22,7 +23,8 @@ def closer_look(rules, window, history):
     Returns:
         list of `Finding`; empty as long as the run learns.
     """
-    if not history.stuck(window):
+    stuck = history.stuck(window)
+    if not stuck and not history.stands(window):
         return []
     findings = []
     for rule in rules:
@@ -30,17 +32,20 @@ def closer_look(rules, window, history):
         if closer is not None:
             findings += closer.look(window, history.first)
     known = [explained(Case(finding, window, history)) for finding in findings]
-    return [_told(finding) for finding in known if _plain(finding)]
+    return [
+        _told(finding)
+        for finding in known
+        if _lost(finding) or stuck and finding.cause != "unknown"
+    ]
 
 
-def _plain(finding):
-    # A gradient that is lost to depth has no cause but the depth.
-    lost = (
+def _lost(finding):
+    # To the depth of the network, which needs no other cause.
+    return (
         finding.rule == "vanishing_gradient" and finding.value < finding.threshold / 3
     )
-    return lost or finding.cause != "unknown"
 
 
 def _told(finding):
-    seen = f"the loss has not fallen since the start: {finding.message}"
+    seen = f"the loss has hardly fallen since the start: {finding.message}"
     return dataclasses.replace(finding, message=seen)

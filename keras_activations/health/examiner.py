@@ -122,7 +122,7 @@ class Examiner:
         findings = findings or self._looked_closer(window)
         ill = {name for name, state in self._states.items() if _reported(state)}
         ill |= set(self._ill_for)
-        if self._history.stuck(window):
+        if self._history.stuck(window) or self._history.stands(window):
             ill |= self._looked
         self._illnesses = illness.aged(self._illnesses, ill)
         spreading = {name for name, state in before.items() if _reported(state)}

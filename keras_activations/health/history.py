@@ -10,8 +10,9 @@ from keras_activations.telemetry.stats import Window
 
 # A loss that has fallen to this share of the first one speaks for the run.
 LEARNT = 0.6
-# Windows and steps after which a loss should have begun to fall, to this share.
-ENOUGH_WINDOWS, ENOUGH_STEPS, FALLEN = 10, 100, 0.95
+# Windows and steps after which a loss should have begun to fall, to this share. The
+# bias of the last layer can do that alone, but seldom down to the other one.
+ENOUGH_WINDOWS, ENOUGH_STEPS, FALLEN, WELL_FALLEN = 10, 100, 0.95, 0.8
 EARLY, LATE = 3, 5  # windows whose losses are compared
 
 
@@ -26,7 +27,7 @@ class History:
         sizes: dict of layer path to the greatest `excess` of a kernel.
         norms: norm of all gradients together, the first window's and the greatest.
         momentum: of the optimizer; it has updates add up that are small one by one.
-        losses: those of the first and of the last windows, as far as known.
+        losses: those of the first windows, of late ones, and of the last, as far as known.
     """
 
     first: Window | None = None
@@ -35,7 +36,7 @@ class History:
     sizes: dict = dataclasses.field(default_factory=dict)
     norms: tuple[float, float] | None = None
     momentum: float = 0.0
-    losses: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+    losses: tuple[tuple[float, ...], ...] = ((), (), ())
 
     def after(self, window):
         """The history with one window more."""
@@ -62,19 +63,31 @@ class History:
 
     def stuck(self, window):
         """Whether the loss has not begun to fall, after long enough, as far as known."""
-        early, late = self.losses
-        if self.first is None or self.windows < ENOUGH_WINDOWS or len(late) < LATE:
+        return self._above(FALLEN, window)
+
+    def stands(self, window):
+        """Whether the loss has fallen a little at most, and no longer falls, likewise."""
+        if not self._above(WELL_FALLEN, window):
+            return False
+        _, before, last = map(statistics.median, self.losses)
+        return last > FALLEN * before
+
+    def _above(self, share, window):
+        """Whether the last losses are above a share of the first, after long enough."""
+        early, before, last = self.losses
+        if self.first is None or self.windows < ENOUGH_WINDOWS or not before:
             return False
         if window.step - self.first.step < ENOUGH_STEPS:
             return False
-        return statistics.median(late) > FALLEN * statistics.median(early)
+        return statistics.median(last) > share * statistics.median(early)
 
     def _losses_after(self, loss):
-        early, late = self.losses
+        early, before, last = self.losses
         if loss is None:
             return self.losses
         early = early if len(early) == EARLY else (*early, loss)
-        return early, (*late, loss)[-LATE:]
+        late = (*before, *last, loss)[-2 * LATE :]
+        return early, late[:-LATE], late[-LATE:]
 
     def initial(self, path):
         """The `LayerStats` of a layer in the first window, or None."""

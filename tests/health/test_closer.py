@@ -46,7 +46,7 @@ def test_what_is_mild_is_found_where_the_loss_does_not_fall(layers, facts, rule,
     [finding] = run(layers, [2.3] * 30, **facts)
     assert (finding.rule, finding.cause) == (rule, cause)
     assert finding.step == 101  # ten windows, and a hundred steps
-    assert_one_sentence(finding, "the loss has not fallen since the start")
+    assert_one_sentence(finding, "the loss has hardly fallen since the start")
     assert "overwritten" not in finding.message
 
 
@@ -56,6 +56,14 @@ def test_a_gradient_lost_to_depth_needs_no_other_cause():
     assert (finding.rule, finding.layer) == ("vanishing_gradient", "d0")
     assert finding.cause == "unknown"
     assert not run(depth[1:], [2.3] * 30)
+
+
+def test_nor_is_it_hidden_by_what_the_last_bias_learns():
+    depth = [kernel(f"d{i}", grads=(1e-4 * 8**i, 1e-5 * 8**i)) for i in range(5)]
+    [finding] = run(depth, [1.28, 1.26, 1.2, *[1.1] * 27])
+    assert (finding.rule, finding.step) == ("vanishing_gradient", 101)
+    assert not run(depth, [1.28, 1.26, 1.2, *[0.9] * 27])
+    assert not run(SATURATED, [1.28, 1.26, 1.2, *[1.1] * 27])
 
 
 @pytest.mark.parametrize("layers", [LOST, SATURATED, DEAD, THROWN])
