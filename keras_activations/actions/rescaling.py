@@ -19,14 +19,9 @@ import numpy as np
 from keras_activations.actions.affine import (
     CONVOLUTIONS,
     NORMALISATIONS,
-    USUAL,
-    Sound,
     adapted,
     affine,
-    constant_units,
     mixable,
-    restart_units,
-    standardise,
 )
 from keras_activations.actions.decorrelation import decorrelate, repeated_units
 from keras_activations.actions.feeds import feeds, intercepted, untouched_averages
@@ -36,6 +31,13 @@ from keras_activations.actions.recurrent import (
     standardise_inputs,
 )
 from keras_activations.actions.slots import forget
+from keras_activations.actions.sound import (
+    USUAL,
+    Sound,
+    constant_units,
+    restart_units,
+    standardise,
+)
 from keras_activations.activations.regions import activation_of, region_of
 from keras_activations.health.suspects import UNSCALED_INPUTS
 from keras_activations.telemetry.layouts import layer_paths
