@@ -90,10 +90,7 @@ def _restart_for_data(patient, finding, batch):
     if not patient.rewrite_for_data(batch.inputs):
         return _restart(patient, finding, batch)
     done.append(_REWRITTEN)
-    if not goes_further(patient.optimizer):
-        # It makes up for the steps that were lost.
-        done += standardised(patient, batch)
-    elif patient.standardise_inputs(batch.inputs, of_data=True):
+    if patient.standardise_inputs(batch.inputs, of_data=True):
         done.append("makes their updates from now on as for such data")
     return listed(done)
 
