@@ -64,7 +64,7 @@ def test_inputs_that_are_not_scaled(jit, tmp_path):
     (done, *_) = interventions(monitor)
     assert done.cause == "unscaled_inputs"
     assert "rewrote the layers that see the data" in done.message
-    assert "as though the inputs of each layer were standardised" in done.message
+    assert "makes their updates from now on as for such data" in done.message
     # The weights are those of the raw inputs, with and without the monitor.
     accuracy = np.mean(model(x).numpy().argmax(axis=-1) == y)
     assert accuracy > 0.85
@@ -285,6 +285,29 @@ def test_in_a_loop_by_hand(with_inputs):
     else:
         assert "give `step` the inputs" in done[0].message
         assert all(f.action == "warn" for f in done)
+
+
+@pytest.mark.parametrize("way", ["jit_compile", "run_eagerly", None])
+def test_weights_that_the_first_step_creates_are_put_back(way):
+    x, _ = ill.digits(ill.ROWS // 8)
+    y = 2e4 * (x[:, 20:21] - x[:, 28:29] + 1)
+
+    def trained(*before):
+        keras.utils.set_random_seed(0)
+        stack = layers.Dense(32, "relu"), layers.Dense(1)
+        model = keras.Sequential([*before, *stack])
+        options = {way: True} if way else {}
+        model.compile(keras.optimizers.SGD(0.03), "mse", **options)
+        monitor = treating("rescue")
+        model.fit(x, y, batch_size=ill.BATCH, verbose=0, callbacks=[monitor])
+        (done, *_) = interventions(monitor)
+        assert (done.step, done.cause) == (1, "unscaled_targets")
+        assert "restored the weights and slots of step 0" in done.message
+        return model
+
+    built = trained(keras.Input((64,)))
+    for one, other in zip(trained().weights, built.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def rescued(model):

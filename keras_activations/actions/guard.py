@@ -45,6 +45,7 @@ class UpdateGuard:
         rate_factor: what a learning rate schedule is multiplied by.
         preconditioner: the `Preconditioner` of the updates.
         used: whether a step with it was traced.
+        before_update: called before each update that is traced, or made eagerly.
 
     Those from `clipping` to `preconditioner` take effect when the step is next traced.
     """
@@ -60,6 +61,7 @@ class UpdateGuard:
         self.rate_factor = 1.0
         self.preconditioner = Preconditioner()
         self.used = False
+        self.before_update = lambda: None
         self._held = None
 
     @property
@@ -98,6 +100,7 @@ class UpdateGuard:
             learnt of these gradients.
         """
         self.used = True
+        self.before_update()
         # LossScaleOptimizer drops updates that are not finite itself, and must see
         # them: they are how it finds its scale.
         scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)

@@ -48,6 +48,22 @@ class Snapshots:
         self._first = self._last
         self._windows = 0
 
+    def complete(self):
+        """Adds to the start what did not exist then.
+
+        Keras creates the weights of a subclassed model in its first step. To be called
+        while that is traced, or run eagerly, before its update.
+        """
+        if self._first is None:
+            return
+        _, values, _ = self._first
+        known = {id(variable) for variable, _ in values}
+        new = [v for v in self._model.weights if id(v) not in known]
+        with tf.init_scope():
+            # TensorFlow traces twice what creates variables, and gives them their values
+            # in between.
+            values += _read([v for v in new if v.value.is_initialized()])
+
     def restore(self, older=False):
         """Goes back to the last snapshot, or to an older one: the start if that is kept.
 
@@ -76,10 +92,7 @@ class Snapshots:
         return ((self._first or self._before) if older else None) or self._last
 
     def _taken(self, step):
-        return step, self._read(), rate_of(self._optimizer)
-
-    def _read(self):
-        return [(v, tf.identity(_value(v))) for v in self._variables()]
+        return step, _read(self._variables()), rate_of(self._optimizer)
 
     def _variables(self):
         variables = list(self._model.weights)
@@ -103,5 +116,5 @@ def _ailing(stats):
     return (stats.saturation or 0.0) > 0.5 or dead > 0.5
 
 
-def _value(variable):
-    return tf.convert_to_tensor(variable.value)
+def _read(variables):
+    return [(v, tf.identity(tf.convert_to_tensor(v.value))) for v in variables]

@@ -46,6 +46,8 @@ class Treatment:
         self._patient = Patient(
             model, optimizer, self.guard, Bounds(model), Snapshots(model, optimizer)
         )
+        if self.guard is not None:
+            self.guard.before_update = self._patient.snapshots.complete
         self._rescues = self.guard is not None and "rescue" in actions.values()
         self._loss_scaling = hasattr(optimizer, "inner_optimizer")
         self._cases: dict[str, Case] = {}
