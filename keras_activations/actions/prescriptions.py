@@ -51,6 +51,8 @@ def for_finding(finding, patient):
     if recurrent_layers(model):
         if finding.cause == "learning_rate":
             return [m.RESTORE, m.SHRINK_AND_STANDARDISE, m.RESTORE_OLDER]
+        if finding.cause == "unscaled_inputs":
+            return [m.RESTART_FOR_DATA, m.SHRINK_AND_STANDARDISE, m.RESTORE_AND_CLIP]
         return [m.SHRINK_AND_STANDARDISE, m.SHRINK_RECURRENT, m.RESTORE]
     if growing_layers(model) and finding.cause != "learning_rate":
         return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]

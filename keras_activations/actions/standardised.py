@@ -79,7 +79,8 @@ def standardised_layers(model, inputs):
     """The kernels of a model that can be written so, a list of `Standardised`.
 
     Those of Dense layers, plain convolutions and recurrent layers of Keras's cells,
-    with channels last, called once, and free to hold something else for a while.
+    with channels last, called once, and free to hold something else for a while. What a
+    `TimeDistributed` applies at each position is one such call.
 
     Args:
         model: a built `keras.Model`.
@@ -95,8 +96,11 @@ def standardised_layers(model, inputs):
     data = {id(x): x for x in keras.tree.flatten(inputs)}
     # Inside of its call a variable of mixed precision says that it is a half.
     kernels = {id(layer): _kernels(layer) for layer in all_layers(model)}
+    inner = {id(layer.layer) for layer in all_layers(model) if _distributes(layer)}
 
     def look(layer, call, args, kwargs):
+        if id(layer) in inner:  # it is given one position after the other
+            return call(*args, **kwargs)
         given = keras.tree.flatten((args, kwargs))[:1]
         known = kernels[id(layer)]
         is_data = bool(given) and _is_one_of(data, given[0])
@@ -104,9 +108,12 @@ def standardised_layers(model, inputs):
             if id(layer) in seen:
                 several.add(id(layer))  # it is called with several things
             values = [(given[0], is_data)]
-            if isinstance(layer, keras.layers.RNN):
+            if _boundless(layer):
+                values = values if is_data else []
+            elif isinstance(layer, keras.layers.RNN):
                 values.append((_states(layer, call, args, kwargs), False))
-            seen[id(layer)] = list(zip(known, values, strict=True))
+            # Of kernels that cannot be treated so, the last ones, there are none.
+            seen[id(layer)] = list(zip(known, values, strict=False))
         outputs = call(*args, **kwargs)
         if is_data and not layer.weights:
             data.update((id(x), x) for x in keras.tree.flatten(outputs))
@@ -121,6 +128,19 @@ def standardised_layers(model, inputs):
         for (kernel, bias, row), values in parts
     ]
     return [standardised for standardised in found if standardised is not None]
+
+
+def _boundless(layer):
+    # Such states grow with the weights: what they are in one batch says nothing of the
+    # next.
+    if not isinstance(layer, keras.layers.RNN):
+        return False
+    region = region_of(layer)
+    return region is None or not math.isfinite(region.upper)
+
+
+def _distributes(layer):
+    return isinstance(layer, keras.layers.TimeDistributed)
 
 
 def _is_one_of(data, x):
@@ -179,15 +199,12 @@ def _of_inputs(kernel, bias, row, inputs, is_data):
 
 def _kernels(layer):
     """Of a layer that can be treated its kernels, each with its bias and row."""
+    if _distributes(layer):
+        return (
+            [] if isinstance(layer.layer, keras.layers.RNN) else _kernels(layer.layer)
+        )
     if isinstance(layer, keras.layers.RNN):
-        # States without bounds grow with the weights: what they are in one batch says
-        # nothing of the next.
-        region = region_of(layer)
-        if (
-            cell_gates(layer) is None
-            or region is None
-            or not math.isfinite(region.upper)
-        ):
+        if cell_gates(layer) is None:
             return []
         cell = layer.cell
         two = cell.bias is not None and len(cell.bias.shape) == 2

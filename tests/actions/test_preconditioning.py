@@ -24,6 +24,10 @@ KINDS = {
         SEQUENCES,
         lambda: [layers.Conv1D(4, 2, strides=2), layers.Flatten()],
     ),
+    "distributed": (
+        SEQUENCES,
+        lambda: [layers.TimeDistributed(layers.Dense(4, "tanh")), layers.Flatten()],
+    ),
     "simple": (SEQUENCES, lambda: [layers.SimpleRNN(4)]),
     "lstm": (SEQUENCES, lambda: [layers.LSTM(4)]),
     "gru": (SEQUENCES, lambda: [layers.GRU(4)]),
@@ -155,12 +159,13 @@ def test_a_constant_input_changes_nothing_much():
     assert deviation[1, 0] <= deviation[0, 0] <= deviation[2, 0]
 
 
-def test_a_recurrent_layer_without_bounds_is_left_alone():
-    # What its states are in one batch says nothing of the next.
-    model = built([layers.SimpleRNN(4, "relu")], SEQUENCES)
+def test_states_without_bounds_are_left_alone():
+    # What they are in one batch says nothing of the next.
+    first = layers.SimpleRNN(4, "relu", return_sequences=True)
+    model = built([first, layers.SimpleRNN(4, "relu")], SEQUENCES)
     preconditioner, _ = preconditioned(model, SEQUENCES)
     treated = {id(s.kernel) for s in preconditioner.layers.values()}
-    assert treated == {id(model.layers[-1].kernel)}
+    assert treated == {id(first.cell.kernel), id(model.layers[-1].kernel)}
 
 
 def test_data_comes_in_any_units_and_units_that_hardly_vary_may_yet():
@@ -201,7 +206,7 @@ def test_features_of_very_different_sizes():
     assert 1.0 < deviation[4] < 2.0  # neither the smallest nor the timestamp's
 
 
-@pytest.mark.parametrize("kind", ["dense", "lstm", "sequence"])
+@pytest.mark.parametrize("kind", ["dense", "lstm", "sequence", "distributed"])
 def test_what_was_drawn_for_scaled_data_is_rewritten_for_raw(kind):
     x, hidden = KINDS[kind]
     model = built(hidden(), x)
