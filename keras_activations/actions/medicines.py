@@ -68,7 +68,8 @@ def _restart(patient, finding, batch, alive=False):
     if left_alone is not None and not changed:
         raise left_alone
     done += changed
-    if growing_layers(patient.model) or (alive and goes_further(patient.optimizer)):
+    steep = growing_layers(patient.model) or (alive and goes_further(patient.optimizer))
+    if steep and patient.guard.used:
         done.append(clipped(patient))
     return listed(done)
 
@@ -99,11 +100,16 @@ def _none_in_reach(patient, finding, batch):
     raise Untreatable("whatever the weights, the output cannot give such targets")
 
 
-def _restore(patient, finding, batch, older=False):
+def _check_reached(patient):
     if not patient.guard.used:
         raise Untreatable(
-            "the updates are not made by the optimizer that the model was compiled with"
+            "the updates are not made by the optimizer that the model was compiled with, "
+            "or in a branch of its `train_step`"
         )
+
+
+def _restore(patient, finding, batch, older=False):
+    _check_reached(patient)
     if patient.unchanged and finding.rule == "nonfinite":
         raise Untreatable(
             "no update has been made yet, so that it is neither what was learnt nor the "
@@ -145,6 +151,7 @@ def _restore_older(patient, finding, batch):
 
 
 def _restore_and_clip(patient, finding, batch):
+    _check_reached(patient)
     return listed([*restored(patient), clipped(patient)])
 
 
@@ -161,6 +168,7 @@ def _restore_and_limit_decay(patient, finding, batch):
 
 
 def _restart_with_targets(patient, finding, batch):
+    _check_reached(patient)
     try:
         targets = patient.standardised_targets(batch)
     except OtherTargets as reason:

@@ -158,7 +158,7 @@ class Patient:
         Returns:
             bool: whether that can be done.
         """
-        if self.trace_anew is None:
+        if self.trace_anew is None or not self.guard.used:
             return False
         preconditioner = self.guard.preconditioner
         try:

@@ -179,10 +179,14 @@ class Probe:
         return self._taps.record
 
     def _on_apply(self, optimizer, apply, gradients, variables):
-        record = self.record
+        record, by_hand = self.record, self._taps.on_call is not None
         record.end_forward()
+        # Gradients summed by hand are often applied in a branch, whose tensors are out of
+        # reach of the step around it.
+        if current_graph() is not record.graph and not by_hand:
+            return apply(gradients, variables)
         result = self._updates.seen(record, optimizer, apply, gradients, variables)
-        if self._taps.on_call is not None:  # a loop by hand: the step ends here
+        if by_hand:  # the step ends here
             self._end_step()
         return result
 

@@ -6,7 +6,12 @@ import tensorflow as tf
 
 import keras_activations as ka
 from tests.modes.runs import BATCH, EAGERLY, batches, classifier, digits, fit, watch
-from tests.modes.twin import assert_describes, assert_describes_steps, by_name
+from tests.modes.twin import (
+    assert_describes,
+    assert_describes_steps,
+    by_name,
+    forward,
+)
 
 PENALTY = 0.5
 
@@ -52,6 +57,48 @@ def test_a_step_of_its_own_and_an_added_loss():
     steps = steps_of(watched, *digits())
     for window, step in zip(watched.windows, steps, strict=True):
         assert_describes_steps(window, [step], penalty=PENALTY)
+
+
+class Accumulating(keras.Model):
+    """Sums gradients by hand and applies them in a branch, where they are large."""
+
+    def __init__(self, *ends):
+        super().__init__(*ends)
+        self.sums = [tf.Variable(tf.zeros(v.shape)) for v in self.trainable_weights]
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(x, y, y_pred)
+        gradients = tape.gradient(loss, self.trainable_weights)
+        for total, gradient in zip(self.sums, gradients, strict=True):
+            total.assign_add(gradient)
+        large = tf.math.abs(tf.reduce_sum(self.sums[0])) > 0.05
+        tf.cond(large, self._apply, lambda: self.optimizer.iterations + 0)
+        tracker, accuracy = self.metrics
+        tracker.update_state(loss)
+        accuracy.update_state(y, y_pred)
+        return {"loss": tracker.result(), **accuracy.result()}
+
+    def _apply(self):
+        sums = [total.value() for total in self.sums]
+        self.optimizer.apply_gradients(zip(sums, self.trainable_weights, strict=True))
+        for total in self.sums:
+            total.assign(tf.zeros_like(total))
+        return self.optimizer.iterations + 0
+
+
+def test_gradients_applied_in_a_branch(jit):
+    def build():
+        plain = classifier()
+        return Accumulating(plain.input, plain.output)
+
+    watched = watch(lambda monitor: fit(build, monitor, compile={"jit_compile": jit}))
+    steps = steps_of(watched, *digits())
+    for window, (weights, (x, _)) in zip(watched.windows, steps, strict=True):
+        assert_describes(by_name(window.layers)["hidden"], forward(weights, x)["hidden"])
+        assert not any(stats.gradient_norm for stats in window.layers.values())
 
 
 def test_class_weights():
