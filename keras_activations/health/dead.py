@@ -13,6 +13,7 @@ from keras_activations.health.streaks import (
 
 _EXTREME = 0.95
 _CLOSER = 2 / 3
+_LEFT = 16  # so many may do, however many others there are
 
 
 class DeadUnits:
@@ -86,3 +87,8 @@ class DeadUnits:
             "lower the learning rate, check for large negative biases, or use an "
             "activation that is not flat there",
         )
+
+
+def sparse(stats):
+    """Whether units enough are left for a layer to be sparse instead of dead."""
+    return stats is not None and stats.units - (stats.dead_units or 0) >= _LEFT

@@ -174,20 +174,13 @@ class Examiner:
         state = self._states[finding.rule]
         if not hasattr(state, "_replace"):  # a rule of the user's own
             return False
-        if not (self._harmless(finding, window) or self._behind_others(finding)):
+        harmless = illness.harmless(finding, window, self._history)
+        if not harmless and not self._behind_others(finding):
             return False
         # As if it had not been found, so that the next window finds it again.
         earlier = _reported(before[finding.rule])
         self._states[finding.rule] = state._replace(reported=earlier)
         return True
-
-    def _harmless(self, finding, window):
-        """Whether a layer may be as it is to some purpose, like a binary code.
-
-        Nothing is known to be wrong with it, and the run learns well all the same.
-        """
-        slow = finding.rule in ("saturation", "dead_units", "vanishing_gradient")
-        return slow and finding.cause == "unknown" and self._history.learns(window)
 
     def _behind_others(self, finding):
         """Whether a gradient vanishes in layers on their way to a finding of their own.

@@ -61,6 +61,14 @@ class History:
             return False
         return first > 0 and window.loss < LEARNT * first
 
+    def falls(self, window):
+        """Whether the loss has begun to fall, and goes on, as far as known."""
+        last = self.losses[-1]
+        if self.first is None or self.first.loss is None or window.loss is None:
+            return False
+        begun = window.loss < FALLEN * self.first.loss
+        return begun and window.loss <= statistics.median(last)
+
     def stuck(self, window):
         """Whether the loss has not begun to fall, after long enough, as far as known."""
         return self._above(FALLEN, window)

@@ -1,8 +1,9 @@
-"""Illnesses: findings that have one root, of which one is told."""
+"""Illnesses: findings that have one root, of which one is told, and harmless ones."""
 
 import dataclasses
 
 from keras_activations.health import anatomy
+from keras_activations.health.dead import sparse
 from keras_activations.health.finding import Finding
 
 # Windows without a trace of it after which an illness is over.
@@ -122,3 +123,23 @@ def _joined(illness, finding, told_now):
         text = f"{root.message.rstrip('.')}; with it comes {what} in {finding.layer}."
         root = dataclasses.replace(root, message=text)
     return dataclasses.replace(illness, root=root, rules=illness.rules | {finding.rule})
+
+
+def harmless(finding, window, history):
+    """Whether a layer may be as it is to some purpose, like a binary code.
+
+    Nothing is known to be wrong with it but a rate that may be right, and the run learns
+    well all the same; or begins to, with units enough that are left.
+
+    Args:
+        finding: a `Finding`.
+        window: the `Window` it is of.
+        history: the `History` up to that window.
+    """
+    if finding.rule not in ("saturation", "dead_units", "vanishing_gradient"):
+        return False
+    if history.learns(window):
+        return finding.cause in ("unknown", "learning_rate")
+    if finding.rule != "dead_units" or finding.cause != "unknown":
+        return False
+    return sparse(window.layers.get(finding.layer)) and history.falls(window)

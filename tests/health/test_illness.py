@@ -154,7 +154,27 @@ def test_a_layer_with_nothing_wrong_in_a_run_that_learns_is_harmless(ill, losses
     assert [i for i, found in enumerate(run(windows)[0]) if found] == told
 
 
-def test_a_known_cause_is_told_however_well_the_run_learns():
+def test_a_sparse_layer_is_harmless_while_the_loss_falls():
+    losses = [2.3, 2.25, 2.15, 2.0, 1.9, 1.9, 2.1]
+
+    def told(left):
+        layer = with_norm(dead("a", *[1] * 60, *[0] * left), 1.0)
+        return run([[layer, {"loss": loss}] for loss in losses])[0]
+
+    assert [i for i, found in enumerate(told(left=20)) if found] == [6]
+    assert [i for i, found in enumerate(told(left=10)) if found] == [2]
+
+
+def test_nor_does_a_high_rate_harm_a_run_that_learns():
+    flat_sides = {"saturation_low": 0.4, "saturation_high": 0.4}
+    layer = kernel("a", update=0.4, activation="tanh", **flat_sides)
+    quick, slow = [2.0, 1.5, 1.1, 0.9, 0.5], [2.0, 1.9, 1.8, 1.7, 1.6]
+    for losses, expected in ((quick, []), (slow, [("saturation", "a")])):
+        windows = [[layer, {"loss": loss}] for loss in losses]
+        assert run(windows, [rules.Saturation()])[0][2] == expected
+
+
+def test_another_cause_is_told_however_well_the_run_learns():
     layer = kernel("a", activation="tanh", saturation_low=0.4, saturation_high=0.4)
     windows = [[layer, {"inputs": RAW, "loss": 2.0 / n**2}] for n in range(1, 6)]
     assert run(windows)[0][2] == [("saturation", "a")]

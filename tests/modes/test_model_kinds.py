@@ -97,7 +97,9 @@ def test_gradients_applied_in_a_branch(jit):
     watched = watch(lambda monitor: fit(build, monitor, compile={"jit_compile": jit}))
     steps = steps_of(watched, *digits())
     for window, (weights, (x, _)) in zip(watched.windows, steps, strict=True):
-        assert_describes(by_name(window.layers)["hidden"], forward(weights, x)["hidden"])
+        assert_describes(
+            by_name(window.layers)["hidden"], forward(weights, x)["hidden"]
+        )
         assert not any(stats.gradient_norm for stats in window.layers.values())
 
 
