@@ -16,6 +16,7 @@ from keras_activations.telemetry.stats import Window
 
 # Root mean square of inputs that a layer with usual weights is not made for.
 UNSCALED_INPUTS = 4.0
+TINY_INPUTS = 1e-3
 UNSCALED_TARGETS = 20.0
 # One update changes what the layer computes by this share of a new draw.
 LONG_STRIDE = 0.1
@@ -71,10 +72,14 @@ def unscaled_inputs(case):
     if case.first.inputs is None and embeddings(case):
         return None  # tokens have no size
     size = gates.input_size(case.first)
-    if size is None or not size > UNSCALED_INPUTS:
+    if size is None:
+        return None
+    lost = case.finding.rule == "vanishing_gradient" and size > 0
+    weight = max(size / UNSCALED_INPUTS, TINY_INPUTS / size if lost else 0.0)
+    if not weight > 1:
         return None
     evidence = f"the inputs are not scaled (root mean square {size:.2g})"
-    return Suspicion("unscaled_inputs", evidence, size / UNSCALED_INPUTS)
+    return Suspicion("unscaled_inputs", evidence, weight)
 
 
 def outlying_batch(case):

@@ -2,7 +2,7 @@
 
 import math
 
-from keras_activations.health.norms import gradient_norms
+from keras_activations.health.norms import gradient_norms, kernel_norms
 from keras_activations.health.streaks import check_patience, check_share, look, report
 
 _CLOSER = 30
@@ -20,6 +20,7 @@ class VanishingGradient:
     """
 
     name = "vanishing_gradient"
+    _norms = staticmethod(gradient_norms)
 
     def __init__(self, ratio=1e-4, patience=3):
         self.ratio = check_share("ratio", ratio)
@@ -33,13 +34,13 @@ class VanishingGradient:
         return self.ratio
 
     def judge(self, window, state):
-        ratios, ill = _ratios(window), self.ill(window)
+        ratios, ill = self._ratios(window), self.ill(window)
         return report(self, window, state, ratios, ill, self._message)
 
     def ill(self, window):
         """The layers ill in this window, for however long: dict of path to ratio."""
         ill, others_learn = {}, False
-        ratios = _ratios(window)
+        ratios = self._ratios(window)
         for path, ratio in ratios.items():
             # Exactly 0 behind layers that learn is a branch that was not taken, like an
             # expert that was not asked.
@@ -60,7 +61,7 @@ class VanishingGradient:
 
     def closer(self):
         """The same for runs that do not learn, see `closer.closer_look`."""
-        return VanishingGradient(min(_CLOSER * self.ratio, 1.0))
+        return _Closer(min(_CLOSER * self.ratio, 1.0))
 
     def look(self, window, first):
         """Findings for layers ill in this window, and in the first one of the run."""
@@ -74,6 +75,12 @@ class VanishingGradient:
         """Whether to wait: ratios waver by more than a recovery would show."""
         return False
 
+    def _ratios(self, window):
+        greatest = max(gradient_norms(window).values(), default=0.0)
+        if not 0 < greatest < math.inf:
+            return {}
+        return {path: norm / greatest for path, norm in self._norms(window).items()}
+
     def _message(self, stats, value):
         size = f"{value:.1e} of the greatest layer's" if value else "exactly 0"
         unbounded = stats.activation is not None and stats.saturation is None
@@ -84,9 +91,5 @@ class VanishingGradient:
         )
 
 
-def _ratios(window):
-    norms = gradient_norms(window)
-    greatest = max(norms.values(), default=0.0)
-    if not 0 < greatest < math.inf:
-        return {}
-    return {path: norm / greatest for path, norm in norms.items()}
+class _Closer(VanishingGradient):
+    _norms = staticmethod(kernel_norms)

@@ -10,6 +10,7 @@ from tests.health.windows import assert_one_sentence, dead, kernel, network
 
 FAR = ValueStats(mean=900.0, std=300.0, min=0.0, max=2e3)
 RAW = ValueStats(mean=5.0, std=6.0, min=0.0, max=16.0)
+TINY = ValueStats(mean=0.0, std=2e-6, min=-5e-6, max=5e-6)
 MILD = {"activation": "tanh", "saturation_low": 0.2, "saturation_high": 0.3}
 SOME_DEAD = {"units": 4, "dead": dead("a", 1, 1, 0, 0).dead}
 
@@ -18,6 +19,7 @@ SATURATED = kernel("a", size=9.0, **MILD), kernel("b")
 DEAD = kernel("a", bias=5.0, **SOME_DEAD), kernel("b")
 STEEP = kernel("a", grads=(4e3, 9e2)), kernel("b")
 THROWN = kernel("a", update=0.4), kernel("b")
+FAINT = kernel("a", grads=(2e-7, 0.1)), kernel("b", grads=(0.3, 0.3))
 
 
 def run(layers, losses, every=10, own=None, **facts):
@@ -40,6 +42,7 @@ def run(layers, losses, every=10, own=None, **facts):
         (DEAD, {}, "dead_units", "dead_bias"),
         (STEEP, {"targets": FAR}, "exploding_gradient", "unscaled_targets"),
         (THROWN, {}, "exploding_gradient", "learning_rate"),
+        (FAINT, {"inputs": TINY}, "vanishing_gradient", "unscaled_inputs"),
     ],
 )
 def test_what_is_mild_is_found_where_the_loss_does_not_fall(layers, facts, rule, cause):
