@@ -96,25 +96,21 @@ def standardised_layers(model, inputs):
     data = {id(x): x for x in keras.tree.flatten(inputs)}
     # Inside of its call a variable of mixed precision says that it is a half.
     kernels = {id(layer): _kernels(layer) for layer in all_layers(model)}
-    inner = {id(layer.layer) for layer in all_layers(model) if _distributes(layer)}
+    at_positions = []  # ids of layers that are given one position after the other
 
     def look(layer, call, args, kwargs):
-        if id(layer) in inner:  # it is given one position after the other
-            return call(*args, **kwargs)
-        given = keras.tree.flatten((args, kwargs))[:1]
-        known = kernels[id(layer)]
+        known, given = kernels[id(layer)], keras.tree.flatten((args, kwargs))[:1]
         is_data = bool(given) and _is_one_of(data, given[0])
-        if known and given:
-            if id(layer) in seen:
-                several.add(id(layer))  # it is called with several things
-            values = [(given[0], is_data)]
-            if _boundless(layer):
-                values = values if is_data else []
-            elif isinstance(layer, keras.layers.RNN):
-                values.append((_states(layer, call, args, kwargs), False))
-            # Of kernels that cannot be treated so, the last ones, there are none.
-            seen[id(layer)] = list(zip(known, values, strict=False))
+        if known and given and id(layer) not in at_positions:
+            key = id(known[0][0])
+            if key in seen:
+                several.add(key)  # it multiplies several things
+            values = _multiplied(layer, call, args, kwargs, given[0], is_data)
+            seen[key] = list(zip(known, values, strict=False))
+        distributes = isinstance(layer, keras.layers.TimeDistributed)
+        at_positions.append(id(layer.layer) if distributes else None)
         outputs = call(*args, **kwargs)
+        at_positions.pop()
         if is_data and not layer.weights:
             data.update((id(x), x) for x in keras.tree.flatten(outputs))
         return outputs
@@ -130,17 +126,19 @@ def standardised_layers(model, inputs):
     return [standardised for standardised in found if standardised is not None]
 
 
-def _boundless(layer):
-    # Such states grow with the weights: what they are in one batch says nothing of the
-    # next.
+def _multiplied(layer, call, args, kwargs, given, is_data):
+    """What each kernel is multiplied by, and whether that is the data.
+
+    There is none for a kernel, the last one or all, that cannot be treated so.
+    """
     if not isinstance(layer, keras.layers.RNN):
-        return False
+        return [(given, is_data)]
     region = region_of(layer)
-    return region is None or not math.isfinite(region.upper)
-
-
-def _distributes(layer):
-    return isinstance(layer, keras.layers.TimeDistributed)
+    if region is None or not math.isfinite(region.upper):
+        # Such states grow with the weights: what they are in one batch says nothing of
+        # the next.
+        return [(given, True)] if is_data else []
+    return [(given, is_data), (_states(layer, call, args, kwargs), False)]
 
 
 def _is_one_of(data, x):
@@ -199,10 +197,9 @@ def _of_inputs(kernel, bias, row, inputs, is_data):
 
 def _kernels(layer):
     """Of a layer that can be treated its kernels, each with its bias and row."""
-    if _distributes(layer):
-        return (
-            [] if isinstance(layer.layer, keras.layers.RNN) else _kernels(layer.layer)
-        )
+    if isinstance(layer, keras.layers.TimeDistributed):
+        inner = layer.layer
+        return [] if isinstance(inner, keras.layers.RNN) else _kernels(inner)
     if isinstance(layer, keras.layers.RNN):
         if cell_gates(layer) is None:
             return []

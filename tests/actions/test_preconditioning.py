@@ -159,6 +159,16 @@ def test_a_constant_input_changes_nothing_much():
     assert deviation[1, 0] <= deviation[0, 0] <= deviation[2, 0]
 
 
+def test_a_layer_that_is_distributed_and_called_by_itself_is_left_alone():
+    inputs, shared = keras.Input(SEQUENCES.shape[1:]), layers.Dense(3)
+    x = layers.TimeDistributed(shared)(inputs)
+    x = layers.Flatten()(shared(x))
+    model = keras.Model(inputs, layers.Dense(1)(x))
+    preconditioner, _ = preconditioned(model, SEQUENCES)
+    treated = {id(s.kernel) for s in preconditioner.layers.values()}
+    assert treated == {id(model.layers[-1].kernel)}
+
+
 def test_states_without_bounds_are_left_alone():
     # What they are in one batch says nothing of the next.
     first = layers.SimpleRNN(4, "relu", return_sequences=True)
