@@ -20,6 +20,7 @@ from keras_activations.actions.remedies import (
     slowed,
     sound_norms,
     standardised,
+    without_biases,
 )
 from keras_activations.actions.slots import forget
 from keras_activations.actions.targets import OtherTargets
@@ -76,6 +77,12 @@ def _restart(patient, finding, batch, alive=False):
 
 def _rescale_first(patient, finding, batch):
     return listed([*restored(patient), rescaled(patient, finding, batch)])
+
+
+def _restart_without_biases(patient, finding, batch):
+    # Nothing else is wrong: all is as if they had started there.
+    done, reset = restored(patient), without_biases(patient, batch)
+    return listed([*done, *reset]) if reset else _restart(patient, finding, batch)
 
 
 def _restart_alive(patient, finding, batch):
@@ -224,6 +231,9 @@ RESCALE_AND_SLOW = Medicine("rescaling", _rescale_and_slow, needs_batch=True)
 RESCALE_FIRST = Medicine("rescaling", _rescale_first, needs_batch=True)
 RESTART = Medicine("rescaling", _restart, needs_batch=True)
 RESTART_FOR_DATA = Medicine("rescaling", _restart_for_data, needs_batch=True)
+RESTART_WITHOUT_BIASES = Medicine(
+    "resetting biases", _restart_without_biases, needs_batch=True
+)
 RESTART_ALIVE = Medicine("rescaling", _restart_alive, needs_batch=True)
 RESTART_WITH_TARGETS = Medicine(
     "scaling the targets", _restart_with_targets, needs_batch=True

@@ -30,6 +30,8 @@ def for_finding(finding, patient):
             return [m.RESTORE_OLDER, m.RESTORE_OLDER, m.RESCALE]
         if finding.cause == "unscaled_inputs":
             return [m.RESTART_FOR_DATA, m.RESTART, m.RESTORE_AND_CLIP]
+        if finding.cause == "dead_bias":
+            return [m.RESTART_WITHOUT_BIASES, m.RESCALE, m.RESTORE]
         if finding.cause == "small_weights":
             return [*_gently(patient), _anew(finding), m.RESTORE]
         if finding.rule == "vanishing_gradient":

@@ -5,6 +5,7 @@ import math
 import keras
 
 from keras_activations.actions import learning_rate
+from keras_activations.actions.biases import reset_biases
 from keras_activations.actions.feeds import NotTaken
 from keras_activations.actions.rescaling import rescale
 from keras_activations.actions.slots import inner_optimizer
@@ -48,6 +49,18 @@ def rescaled(patient, finding, batch, alive=False):
         f"{names(done.paths)} to pre-activations of a sound mean and deviation"
     )
     return f"{text} (left alone: {'; '.join(left)})" if left else text
+
+
+def without_biases(patient, batch):
+    """Biases far from 0 are set to it, where there are any: a list of texts."""
+    try:
+        paths = reset_biases(patient.model, patient.optimizer, batch.inputs)
+    except NotTaken as error:
+        raise Untreatable(str(error)) from error
+    if not paths:
+        return []
+    patient.guard.norms.learn_anew()
+    return [f"set the biases of {names(paths)} to 0"]
 
 
 def clipped(patient):

@@ -95,7 +95,7 @@ def with_cause(finding, cause, evidence):
 def _saturation(case):
     if _ill_from_start(case, "saturation", 0.25):
         return (
-            _heaviest(case, _AT_START)
+            _heaviest(case, (*_AT_START, weight_suspects.dead_bias))
             or weight_suspects.growing_signal(case)
             or suspects.unscaled_targets(case)
         )

@@ -51,7 +51,8 @@ def patient_of(model, optimizer=None, **facts):
     [
         ("saturation", "large_weights", plain, medicines.RESCALE),
         ("saturation", "unknown", recurrent, medicines.RESCALE),
-        ("dead_units", "dead_bias", plain, medicines.RESCALE),
+        ("dead_units", "dead_bias", plain, medicines.RESTART_WITHOUT_BIASES),
+        ("saturation", "dead_bias", plain, medicines.RESTART_WITHOUT_BIASES),
         ("dead_units", "learning_rate", plain, medicines.RESTORE_OLDER),
         ("dead_units", "unscaled_inputs", plain, medicines.RESTART_FOR_DATA),
         ("nonfinite", "unscaled_inputs", plain, medicines.RESTART_FOR_DATA),

@@ -1,0 +1,41 @@
+"""Biases that start so far from 0 that no input moves their units back."""
+
+import keras
+import numpy as np
+
+from keras_activations.actions.feeds import feeds, untouched_averages
+from keras_activations.actions.slots import forget
+from keras_activations.health.weight_suspects import LARGE_BIAS
+from keras_activations.telemetry.layouts import layer_paths
+
+
+def reset_biases(model, optimizer, inputs):
+    """Sets the biases of hidden layers to 0 where they are far from it.
+
+    Args:
+        model: a built `keras.Model`.
+        optimizer: its optimizer, whose slots of them start anew, or None.
+        inputs: one batch, as the model is called with.
+
+    Returns:
+        paths of the layers, in order.
+
+    Raises:
+        NotTaken: if the model cannot be called on the inputs.
+    """
+    with untouched_averages(model):
+        sources = [feed.source for feed in feeds(model, inputs) if not feed.is_output]
+    biases = {id(layer): (layer, layer.bias) for layer in sources if _far(layer)}
+    for _, bias in biases.values():
+        bias.assign(keras.ops.zeros_like(bias))
+    forget(optimizer, [bias for _, bias in biases.values()])
+    paths = layer_paths(model)
+    return [paths[id(layer)] for layer, _ in biases.values()]
+
+
+def _far(layer):
+    bias = getattr(layer, "bias", None)
+    if not isinstance(bias, keras.Variable) or not bias.trainable:
+        return False
+    values = keras.ops.convert_to_numpy(bias.value).astype(np.float64)
+    return bool(np.sqrt(np.mean(np.square(values))) > LARGE_BIAS)
