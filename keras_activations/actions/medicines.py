@@ -11,6 +11,7 @@ from keras_activations.actions.learning_rate import rate_of
 from keras_activations.actions.recurrent import shrink_recurrent_kernel
 from keras_activations.actions.remedies import (
     bounded,
+    check_reached,
     clipped,
     goes_further,
     listed,
@@ -20,10 +21,16 @@ from keras_activations.actions.remedies import (
     slowed,
     sound_norms,
     standardised,
-    without_biases,
+)
+from keras_activations.actions.restarts import (
+    restart,
+    restart_alive,
+    restart_for_data,
+    restart_with_targets,
+    restart_with_usual_weights,
+    restart_without_biases,
 )
 from keras_activations.actions.slots import forget
-from keras_activations.actions.targets import OtherTargets
 from keras_activations.actions.traits import growing_layers, recurrent_layers
 from keras_activations.actions.untreatable import Untreatable
 
@@ -52,71 +59,16 @@ def _rescale_and_slow(patient, finding, batch):
     return listed([rescaled(patient, finding, batch), slowed(patient, "unknown")])
 
 
-def _restart(patient, finding, batch, alive=False):
-    # Next to nothing was learnt without a gradient, but the steps so far have moved
-    # all units of a layer alike, and scaling does not make them differ again.
-    done = restored(patient)
-    again = bool(patient.guard.preconditioner.layers)
-    changed, left_alone = [], None
-    if finding.cause == "unscaled_inputs" and patient.rewrite_for_data(batch.inputs):
-        changed.append(_REWRITTEN)
-    try:
-        changed.append(rescaled(patient, finding, batch, alive))
-    except Untreatable as reason:
-        left_alone = reason
-    if changed or not again:
-        changed += standardised(patient, batch)
-    if left_alone is not None and not changed:
-        raise left_alone
-    done += changed
-    steep = growing_layers(patient.model) or (alive and goes_further(patient.optimizer))
-    if steep and patient.guard.used:
-        done.append(clipped(patient))
-    return listed(done)
-
-
 def _rescale_first(patient, finding, batch):
     return listed([*restored(patient), rescaled(patient, finding, batch)])
-
-
-def _restart_without_biases(patient, finding, batch):
-    # Nothing else is wrong: all is as if they had started there.
-    done, reset = restored(patient), without_biases(patient, batch)
-    return listed([*done, *reset]) if reset else _restart(patient, finding, batch)
-
-
-def _restart_alive(patient, finding, batch):
-    return _restart(patient, finding, batch, alive=True)
-
-
-_REWRITTEN = "rewrote the layers that see the data for data of mean 0 and deviation 1"
-
-
-def _restart_for_data(patient, finding, batch):
-    # Nothing is wrong with the layers behind: all is as if the data had been scaled.
-    done = restored(patient)
-    if not patient.rewrite_for_data(batch.inputs):
-        return _restart(patient, finding, batch)
-    done.append(_REWRITTEN)
-    if patient.standardise_inputs(batch.inputs, of_data=True):
-        done.append("makes their updates from now on as for such data")
-    return listed(done)
 
 
 def _none_in_reach(patient, finding, batch):
     raise Untreatable("whatever the weights, the output cannot give such targets")
 
 
-def _check_reached(patient):
-    if not patient.guard.used:
-        raise Untreatable(
-            "the updates are not made by the optimizer that the model was compiled with, "
-            "or in a branch of its `train_step`"
-        )
-
-
 def _restore(patient, finding, batch, older=False):
-    _check_reached(patient)
+    check_reached(patient)
     if patient.unchanged and finding.rule == "nonfinite":
         raise Untreatable(
             "no update has been made yet, so that it is neither what was learnt nor the "
@@ -158,7 +110,7 @@ def _restore_older(patient, finding, batch):
 
 
 def _restore_and_clip(patient, finding, batch):
-    _check_reached(patient)
+    check_reached(patient)
     return listed([*restored(patient), clipped(patient)])
 
 
@@ -171,24 +123,6 @@ def _restore_and_limit_decay(patient, finding, batch):
     done = [*restored(patient), f"limits {' and '.join(limited)} for this fit"]
     with contextlib.suppress(Untreatable):  # they may have been kept before they shrank
         done.append(rescaled(patient, finding, batch))
-    return listed(done)
-
-
-def _restart_with_targets(patient, finding, batch):
-    _check_reached(patient)
-    try:
-        targets = patient.standardised_targets(batch)
-    except OtherTargets as reason:
-        raise Untreatable(str(reason)) from reason
-    done = restored(patient)
-    if finding.rule in ("saturation", "dead_units"):
-        # What was kept last may have been driven there by the targets already.
-        with contextlib.suppress(Untreatable):
-            done.append(rescaled(patient, finding, batch))
-    patient.learn_of(targets, batch)
-    done.append(
-        "makes updates from now on as though the targets had mean 0 and deviation 1"
-    )
     return listed(done)
 
 
@@ -229,14 +163,17 @@ NONE_IN_REACH = Medicine("rescaling", _none_in_reach)
 RESCALE = Medicine("rescaling", rescaled, needs_batch=True)
 RESCALE_AND_SLOW = Medicine("rescaling", _rescale_and_slow, needs_batch=True)
 RESCALE_FIRST = Medicine("rescaling", _rescale_first, needs_batch=True)
-RESTART = Medicine("rescaling", _restart, needs_batch=True)
-RESTART_FOR_DATA = Medicine("rescaling", _restart_for_data, needs_batch=True)
-RESTART_WITHOUT_BIASES = Medicine(
-    "resetting biases", _restart_without_biases, needs_batch=True
+RESTART = Medicine("rescaling", restart, needs_batch=True)
+RESTART_FOR_DATA = Medicine("rescaling", restart_for_data, needs_batch=True)
+RESTART_WITH_USUAL_WEIGHTS = Medicine(
+    "scaling the weights", restart_with_usual_weights, needs_batch=True
 )
-RESTART_ALIVE = Medicine("rescaling", _restart_alive, needs_batch=True)
+RESTART_WITHOUT_BIASES = Medicine(
+    "resetting biases", restart_without_biases, needs_batch=True
+)
+RESTART_ALIVE = Medicine("rescaling", restart_alive, needs_batch=True)
 RESTART_WITH_TARGETS = Medicine(
-    "scaling the targets", _restart_with_targets, needs_batch=True
+    "scaling the targets", restart_with_targets, needs_batch=True
 )
 RESTORE = Medicine("restoring", _restore, restores=True)
 RESTORE_OLDER = Medicine("restoring", _restore_older, restores=True)

@@ -40,6 +40,8 @@ def for_finding(finding, patient):
             return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
         if patient.slowed and finding.cause in _OF_A_RATE:  # it was not by enough
             return [m.RESCALE_AND_SLOW, m.RESCALE_AND_SLOW, m.RESTORE]
+        if finding.rule == "saturation" and finding.cause == "large_weights":
+            return [m.RESTART_WITH_USUAL_WEIGHTS, m.RESCALE, m.RESTORE]
         if finding.rule == "dead_units" and finding.cause == "unknown":
             last = [] if goes_further(patient.optimizer) else [m.RESTORE]
             return [*_gently(patient), m.RESTART_ALIVE, m.RESCALE, *last]

@@ -5,8 +5,8 @@ import math
 import keras
 
 from keras_activations.actions import learning_rate
-from keras_activations.actions.biases import reset_biases
 from keras_activations.actions.feeds import NotTaken
+from keras_activations.actions.initialisation import reset_biases, scale_down
 from keras_activations.actions.rescaling import rescale
 from keras_activations.actions.slots import inner_optimizer
 from keras_activations.actions.traits import too_large
@@ -61,6 +61,24 @@ def without_biases(patient, batch):
         return []
     patient.guard.norms.learn_anew()
     return [f"set the biases of {names(paths)} to 0"]
+
+
+def check_reached(patient):
+    """Raises `Untreatable` where updates are neither clipped nor dropped."""
+    if not patient.guard.used:
+        raise Untreatable(
+            "the updates are not made by the optimizer that the model was compiled with, "
+            "or in a branch of its `train_step`"
+        )
+
+
+def with_usual_weights(patient):
+    """Kernels far too large are scaled down, where there are any: a list of texts."""
+    paths = scale_down(patient.model, patient.optimizer)
+    if not paths:
+        return []
+    patient.guard.norms.learn_anew()
+    return [f"scaled the weights of {names(paths)} to their usual size"]
 
 
 def clipped(patient):

@@ -1,5 +1,7 @@
 """Traits of a model that decide what can be done for it."""
 
+import math
+
 import keras
 
 from keras_activations.actions.recurrent import cell_gates
@@ -19,23 +21,31 @@ def recurrent_layers(model):
     ]
 
 
+def large_kernels(model):
+    """Trainable kernels far larger than initialisers make them.
+
+    Returns:
+        list of `(layer, variable, WeightStats)`, each variable once, with the innermost
+        layer that has it.
+    """
+    found = {}
+    for layer in all_layers(model):
+        for variable in layer.trainable_variables:
+            entries = keras.ops.reshape(keras.ops.cast(variable, "float32"), [-1])
+            stats = WeightStats(
+                variable.path,
+                weight_norm=float(keras.ops.norm(entries)),
+                shape=tuple(variable.shape),
+            )
+            size = weights.excess(stats) if weights.is_kernel(stats) else 0.0
+            if weight_suspects.LARGE_WEIGHTS < size < math.inf:
+                found[id(variable)] = layer, variable, stats
+    return list(found.values())
+
+
 def too_large(model):
-    """Paths of the layers with a kernel far larger than initialisers make it."""
-    return [
-        layer.path
-        for layer in all_layers(model)
-        if any(
-            _excess(v) > weight_suspects.LARGE_WEIGHTS
-            for v in layer.trainable_variables
-        )
-    ]
-
-
-def _excess(variable):
-    entries = keras.ops.reshape(keras.ops.cast(variable, "float32"), [-1])
-    norm = float(keras.ops.norm(entries))
-    stats = WeightStats(variable.path, weight_norm=norm, shape=tuple(variable.shape))
-    return (weights.is_kernel(stats) and weights.excess(stats)) or 0.0
+    """Paths of the layers with such kernels."""
+    return list(dict.fromkeys(layer.path for layer, _, _ in large_kernels(model)))
 
 
 def growing_layers(model):

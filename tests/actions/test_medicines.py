@@ -49,7 +49,8 @@ def patient_of(model, optimizer=None, **facts):
 @pytest.mark.parametrize(
     ("rule", "cause", "hidden", "first"),
     [
-        ("saturation", "large_weights", plain, medicines.RESCALE),
+        ("saturation", "large_weights", plain, medicines.RESTART_WITH_USUAL_WEIGHTS),
+        ("saturation", "unknown", plain, medicines.RESCALE),
         ("saturation", "unknown", recurrent, medicines.RESCALE),
         ("dead_units", "dead_bias", plain, medicines.RESTART_WITHOUT_BIASES),
         ("saturation", "dead_bias", plain, medicines.RESTART_WITHOUT_BIASES),

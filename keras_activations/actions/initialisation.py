@@ -1,11 +1,13 @@
-"""Biases that start so far from 0 that no input moves their units back."""
+"""Initialisation: weights that start too large, or too far from 0, put right."""
 
 import keras
 import numpy as np
 
 from keras_activations.actions.feeds import feeds, untouched_averages
 from keras_activations.actions.slots import forget
+from keras_activations.actions.traits import large_kernels
 from keras_activations.health.weight_suspects import LARGE_BIAS
+from keras_activations.health.weights import lack
 from keras_activations.telemetry.layouts import layer_paths
 
 
@@ -31,6 +33,21 @@ def reset_biases(model, optimizer, inputs):
     forget(optimizer, [bias for _, bias in biases.values()])
     paths = layer_paths(model)
     return [paths[id(layer)] for layer, _ in biases.values()]
+
+
+def scale_down(model, optimizer):
+    """Scales kernels that are far larger than initialisers make them to Glorot's size.
+
+    The arguments are those of `reset_biases`.
+
+    Returns:
+        paths of the layers that own them.
+    """
+    large = large_kernels(model)
+    for _, variable, stats in large:
+        variable.assign(variable * lack(stats))
+    forget(optimizer, [variable for _, variable, _ in large])
+    return list(dict.fromkeys(layer.path for layer, _, _ in large))
 
 
 def _far(layer):
