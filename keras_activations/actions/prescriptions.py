@@ -2,7 +2,11 @@
 
 from keras_activations.actions import medicines as m
 from keras_activations.actions.remedies import goes_further
-from keras_activations.actions.traits import growing_layers, recurrent_layers
+from keras_activations.actions.traits import (
+    growing_layers,
+    one_sided,
+    recurrent_layers,
+)
 from keras_activations.health.saturation import IN_REACH
 
 # Causes that a learning rate still too high may look like.
@@ -41,7 +45,10 @@ def for_finding(finding, patient):
         if patient.slowed and finding.cause in _OF_A_RATE:  # it was not by enough
             return [m.RESCALE_AND_SLOW, m.RESCALE_AND_SLOW, m.RESTORE]
         if finding.rule == "saturation" and finding.cause == "large_weights":
-            return [m.RESTART_WITH_USUAL_WEIGHTS, m.RESCALE, m.RESTORE]
+            # From usual weights sigmoids learn slowly, from sound pre-activations less so.
+            slow = one_sided(model, finding.layer)
+            first = m.RESCALE if slow else m.RESTART_WITH_USUAL_WEIGHTS
+            return [first, m.RESCALE, m.RESTORE]
         if finding.rule == "dead_units" and finding.cause == "unknown":
             last = [] if goes_further(patient.optimizer) else [m.RESTORE]
             return [*_gently(patient), m.RESTART_ALIVE, m.RESCALE, *last]

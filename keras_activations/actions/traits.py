@@ -6,8 +6,9 @@ import keras
 
 from keras_activations.actions.recurrent import cell_gates
 from keras_activations.actions.rescaling import GROWING
-from keras_activations.activations.regions import activation_of
+from keras_activations.activations.regions import activation_of, region_of
 from keras_activations.health import weight_suspects, weights
+from keras_activations.telemetry.layouts import layer_paths
 from keras_activations.telemetry.stats import WeightStats
 from keras_activations.telemetry.taps import all_layers
 
@@ -51,3 +52,10 @@ def too_large(model):
 def growing_layers(model):
     """The layers with an activation whose slope grows without end."""
     return [layer for layer in all_layers(model) if activation_of(layer) in GROWING]
+
+
+def one_sided(model, path):
+    """Whether a layer's outputs are bounded and of one sign, as those of a sigmoid."""
+    paths = layer_paths(model)
+    regions = [region_of(x) for x in all_layers(model) if paths[id(x)] == path]
+    return any(r is not None and 0 <= r.lower < r.upper < math.inf for r in regions)

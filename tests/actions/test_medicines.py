@@ -96,6 +96,21 @@ def test_sgd_is_treated_gently_first(rule, cause):
     assert 1 <= len(others) <= 2  # more are never tried
 
 
+@pytest.mark.parametrize(
+    ("activation", "first"),
+    [
+        ("tanh", medicines.RESTART_WITH_USUAL_WEIGHTS),
+        ("sigmoid", medicines.RESCALE),  # from usual weights it learns slowly
+    ],
+)
+def test_large_weights(activation, first):
+    hidden = layers.Dense(2, activation)
+    model = keras.Sequential([keras.Input((3,)), hidden, layers.Dense(1)])
+    facts = "saturation", 1.0, 0.0, "rescue", "Ill.", "large_weights"
+    finding = Finding(7, 0, hidden.path, *facts)
+    assert prescriptions.for_finding(finding, patient_of(model))[0] is first
+
+
 @pytest.mark.parametrize("rule", ["saturation", "dead_units"])
 def test_exponentials_begin_anew(rule):
     assert chosen(rule, "large_weights", exponential)[0] is medicines.RESTART
