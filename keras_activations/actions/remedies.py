@@ -55,8 +55,8 @@ def without_biases(patient, batch):
     """Biases far from 0 are set to it, where there are any: a list of texts."""
     try:
         paths = reset_biases(patient.model, patient.optimizer, batch.inputs)
-    except NotTaken as error:
-        raise Untreatable(str(error)) from error
+    except NotTaken:
+        return []
     if not paths:
         return []
     patient.guard.norms.learn_anew()
