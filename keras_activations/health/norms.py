@@ -2,8 +2,6 @@
 
 import math
 
-from keras_activations.health.weights import kernels
-
 
 def gradient_norms(window):
     """Dict of layer path to the norm of its gradient.
@@ -16,19 +14,6 @@ def gradient_norms(window):
         if stats.gradient_norm is not None
         and not any(w.gradient_nan_count or w.gradient_inf_count for w in stats.weights)
     }
-
-
-def kernel_norms(window):
-    """The same of the kernels alone, in layers that have any.
-
-    What comes in too small is lost to them; a bias learns all the same.
-    """
-    norms = gradient_norms(window)
-    for path in norms:
-        own = [w.gradient_norm for w in kernels(window.layers[path])]
-        if own and None not in own:
-            norms[path] = math.hypot(*own)
-    return norms
 
 
 def total_norm(window):

@@ -2,8 +2,10 @@
 
 import math
 
-from keras_activations.health.norms import gradient_norms, kernel_norms
+from keras_activations.health import anatomy
+from keras_activations.health.norms import gradient_norms
 from keras_activations.health.streaks import check_patience, check_share, look, report
+from keras_activations.health.weights import kernels
 
 _CLOSER = 30
 
@@ -20,7 +22,6 @@ class VanishingGradient:
     """
 
     name = "vanishing_gradient"
-    _norms = staticmethod(gradient_norms)
 
     def __init__(self, ratio=1e-4, patience=3):
         self.ratio = check_share("ratio", ratio)
@@ -76,10 +77,11 @@ class VanishingGradient:
         return False
 
     def _ratios(self, window):
-        greatest = max(gradient_norms(window).values(), default=0.0)
+        norms = gradient_norms(window)
+        greatest = max(norms.values(), default=0.0)
         if not 0 < greatest < math.inf:
             return {}
-        return {path: norm / greatest for path, norm in self._norms(window).items()}
+        return {path: norm / greatest for path, norm in norms.items()}
 
     def _message(self, stats, value):
         size = f"{value:.1e} of the greatest layer's" if value else "exactly 0"
@@ -92,4 +94,13 @@ class VanishingGradient:
 
 
 class _Closer(VanishingGradient):
-    _norms = staticmethod(kernel_norms)
+    """The first layer is judged by its kernel: inputs too small are lost to it alone."""
+
+    def _ratios(self, window):
+        ratios = super()._ratios(window)
+        path = next(iter(anatomy.weighted(window)), None)
+        norms = [w.gradient_norm for w in kernels(window.layers[path])] if path else []
+        whole = gradient_norms(window).get(path)
+        if path in ratios and whole and None not in norms:
+            ratios[path] *= math.hypot(*norms) / whole
+        return ratios
