@@ -90,7 +90,6 @@ SEVERAL = {"num_heads": 2, "key_dim": 2, "value_dim": 3}
 GROUPED = {"head_dim": 2, "num_query_heads": 4, "num_key_value_heads": 2}
 ATTENTION = [
     (layers.MultiHeadAttention, SEVERAL, {}),
-    (layers.MultiHeadAttention, SEVERAL, {"use_causal_mask": True}),
     (layers.MultiHeadAttention, SEVERAL, {"attention_mask": LATE}),
     (layers.MultiHeadAttention, SEVERAL | {"dropout": 0.5}, {"attention_mask": LATE}),
     (layers.GroupQueryAttention, GROUPED | {"use_gate": True}, {}),
