@@ -137,11 +137,11 @@ def test_nan_in_one_replica_is_dropped_by_all(results):
         np.testing.assert_array_equal(one, other)
 
 
-def test_rescue_rescales_the_copies_of_all_replicas(results):
+def test_rescue_scales_the_copies_of_all_replicas(results):
     saturated = results["saturated"]
     rules = [(finding.rule, finding.action) for finding in saturated.findings]
     assert rules[:2] == [("saturation", "rescue")] * 2
-    assert "rescaled" in saturated.findings[1].message
+    assert "scaled the weights of hidden" in saturated.findings[1].message
     weights = saturated.state[: 2 * len(saturated.before[0])]
     for one, other in zip(weights[::2], weights[1::2], strict=True):
         np.testing.assert_array_equal(one, other)
