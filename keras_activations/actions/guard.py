@@ -43,6 +43,7 @@ class UpdateGuard:
         raised: ids of the variables whose gradients are scaled up to `RAISED_TO` of
             the greatest one's norm.
         rate_factor: what a learning rate schedule is multiplied by.
+        greatest_momentum: what a greater momentum of the optimizer is lowered to.
         preconditioner: the `Preconditioner` of the updates.
         used: whether a step with it was traced.
         before_update: called before each update that is traced, or made eagerly.
@@ -59,6 +60,7 @@ class UpdateGuard:
         self.zeroing = False
         self.raised: set[int] = set()
         self.rate_factor = 1.0
+        self.greatest_momentum = 1.0
         self.preconditioner = Preconditioner()
         self.used = False
         self.before_update = lambda: None
@@ -125,7 +127,7 @@ class UpdateGuard:
             gradients = [scaled(gradient, scale) for gradient in gradients]
 
         def apply_slowed():
-            with slowed(optimizer, self.rate_factor):
+            with slowed(optimizer, self.rate_factor, self.greatest_momentum):
                 apply(gradients, variables)
 
         def update():

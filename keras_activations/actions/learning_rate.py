@@ -1,6 +1,7 @@
 """The learning rate, backed off while a run goes on."""
 
 import contextlib
+from typing import Any
 
 import keras
 
@@ -57,16 +58,24 @@ def momentum_of(optimizer):
 
 
 @contextlib.contextmanager
-def slowed(optimizer, factor):
-    """While it is open, the optimizer's schedule, if it has one, is slowed down."""
-    if factor == 1.0 or schedule_of(optimizer) is None:
-        yield
-        return
-    inner = inner_optimizer(optimizer)
+def slowed(optimizer, factor, greatest_momentum=1.0):
+    """While it is open, the optimizer's schedule is slowed down, its momentum limited.
+
+    Args:
+        factor: of the schedule, if it has one.
+        greatest_momentum: what the momentum is lowered to where it is greater.
+    """
+    changed: dict[str, Any] = {}
+    schedule = schedule_of(optimizer)
+    if factor != 1.0 and schedule is not None:
+        changed["_learning_rate"] = BackedOff(schedule, factor)
+    if momentum_of(optimizer) > greatest_momentum:
+        changed["momentum"] = greatest_momentum
     # Straight into __dict__: Keras tracks attributes that are set otherwise.
-    schedule = vars(inner)["_learning_rate"]
-    vars(inner)["_learning_rate"] = BackedOff(schedule, factor)
+    own = vars(inner_optimizer(optimizer))
+    before = {name: own[name] for name in changed}
+    own.update(changed)
     try:
         yield
     finally:
-        vars(inner)["_learning_rate"] = schedule
+        own.update(before)

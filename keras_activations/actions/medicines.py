@@ -56,7 +56,7 @@ class Medicine:
 
 
 def _rescale_and_slow(patient, finding, batch):
-    return listed([rescaled(patient, finding, batch), slowed(patient, "unknown")])
+    return listed([rescaled(patient, finding, batch), *slowed(patient, "unknown")])
 
 
 def _rescale_first(patient, finding, batch):
@@ -76,9 +76,7 @@ def _restore(patient, finding, batch, older=False):
         )
     least, most = sound_norms(patient, finding.cause)
     # Nothing is wrong with the rate at which the other batches are learnt.
-    rate = (
-        [] if finding.cause == "bad_data" else [slowed(patient, finding.cause, older)]
-    )
+    rate = [] if finding.cause == "bad_data" else slowed(patient, finding.cause, older)
     then = patient.snapshots.rate(older)
     if most < math.inf and then is not None and rate_of(patient.optimizer) == then:
         least = most  # it was sound before, with gradients that may have to grow yet

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_activations.actions.bounds import Bounds
 from keras_activations.actions.decay import DecayLimit
 from keras_activations.actions.feeds import NotTaken
-from keras_activations.actions.learning_rate import keep_below
+from keras_activations.actions.learning_rate import keep_below, momentum_of
 from keras_activations.actions.preconditioning import knows_how
 from keras_activations.actions.slots import forget, inner_optimizer
 from keras_activations.actions.snapshots import Snapshots, looks_healthy
@@ -103,6 +103,11 @@ class Patient:
     def slowed(self):
         """Whether the learning rate was too high once in this run."""
         return self.greatest_rate < math.inf
+
+    @property
+    def momentum(self):
+        """Of the optimizer, or what it was lowered to."""
+        return min(momentum_of(self.optimizer), self.guard.greatest_momentum)
 
     @property
     def standardises_units(self):

@@ -19,6 +19,7 @@ BACK_OFF = 0.1
 LEAST = 2 * suspects.LONG_STRIDE
 FAR = 100.0  # norm of gradients that are too large, whatever the rate
 GROWTH = 10.0  # of that norm, at most, while a sound run goes on
+USUAL_MOMENTUM = 0.9
 UNSCALED = 1.0  # norm of gradients where what is usual follows from unscaled data
 
 
@@ -127,14 +128,18 @@ def goes_further(optimizer):
 def slowed(patient, cause, older=False):
     """The learning rate is lowered, by more than tenfold where it was the cause.
 
+    So is a momentum that is the more of the cause. Gives a list of texts.
+
     Where a callback has raised it since the snapshot, it is no higher than it was then.
 
     Args:
         older: bool, which snapshot that is, see `Snapshots.restore`. Defaults to False.
     """
     factor, stride = BACK_OFF, patient.stride or 0.0
+    steadied = []
     if cause == "learning_rate":
-        factor /= lasting(learning_rate.momentum_of(patient.optimizer))
+        steadied = _steadied(patient)
+        factor /= lasting(patient.momentum)
     # How far an update goes is in proportion to the rate, whatever the optimizer.
     while cause == "learning_rate" and LEAST < stride * factor < math.inf:
         factor *= BACK_OFF
@@ -143,7 +148,8 @@ def slowed(patient, cause, older=False):
         patient.retrace()
         patient.guard.rate_factor *= factor
         factor = patient.guard.rate_factor
-        return f"multiplied the learning rate schedule by {factor:g} for this fit"
+        done = f"multiplied the learning rate schedule by {factor:g} for this fit"
+        return [*steadied, done]
     before = learning_rate.rate_of(patient.optimizer)
     if before is None:
         raise Untreatable("the learning rate is neither a number nor a schedule")
@@ -151,7 +157,17 @@ def slowed(patient, cause, older=False):
     if cause == "learning_rate" and before and sound:
         factor = min(factor, sound / before)
     after = patient.greatest_rate = learning_rate.back_off(patient.optimizer, factor)
-    return f"lowered the learning rate from {before:g} to {after:g}"
+    return [*steadied, f"lowered the learning rate from {before:g} to {after:g}"]
+
+
+def _steadied(patient):
+    """A momentum far above the usual one is lowered, where that can be: a list of texts."""
+    before = patient.momentum
+    if lasting(before) == 1.0 or patient.trace_anew is None:
+        return []
+    patient.retrace()
+    patient.guard.greatest_momentum = USUAL_MOMENTUM
+    return [f"lowered the momentum from {before:g} to {USUAL_MOMENTUM:g} for this fit"]
 
 
 def standardised(patient, batch):

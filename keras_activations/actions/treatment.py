@@ -33,7 +33,8 @@ class Treatment:
 
     Attributes:
         guard: the `UpdateGuard` for the step, or None.
-        on_changed: callable run after weights were changed, for the rules to begin anew.
+        on_changed: callable `(momentum)` run after weights were changed, for the rules to
+            begin anew; with the momentum that updates have from now on.
 
     Raises:
         ValueError: if the model cannot be treated in this phase.
@@ -55,7 +56,7 @@ class Treatment:
         self._bad_steps = BadSteps()
         self._far_rows = FarRows(self.guard)
         self._batch: Batch | None = None
-        self.on_changed = lambda: None
+        self.on_changed = lambda momentum: None
 
     def begin(self, step, trace_anew=None):
         """A run begins.
@@ -192,7 +193,7 @@ class Treatment:
         if medicine.changes_weights:
             if not medicine.restores:
                 self._patient.snapshots.begin_anew(step)
-            self.on_changed()
+            self.on_changed(self._patient.momentum)
         message = f"rescue, try {case.given} of at most {TRIES}: {text}."
         return intervention(case.finding, "rescue", message, step, medicine.name)
 

@@ -32,7 +32,7 @@ class Examiner:
         self._actions = actions
         self._loss_scaling = loss_scaling
         self._states: dict[str, Any] = {rule.name: None for rule in rules}
-        self._history = self._unknown = History(momentum=momentum)
+        self._history = History(momentum=momentum)
         self._illnesses: tuple = ()
         self._looked: frozenset = frozenset()  # rules of what a closer look has found
         self._ill_for: dict[str, int] = {}
@@ -59,10 +59,14 @@ class Examiner:
         """Whether an illness goes on that has been found."""
         return bool(self._illnesses)
 
-    def begin_anew(self):
-        """Weights were changed from outside: nothing seen so far holds of them."""
+    def begin_anew(self, momentum=0.0):
+        """Weights were changed from outside: nothing seen so far holds of them.
+
+        Args:
+            momentum: float, of the optimizer from now on.
+        """
         self._states = dict.fromkeys(self._states)
-        self._history = self._unknown
+        self._history = History(momentum=momentum)
         self._illnesses = ()
         self._looked = frozenset()
         self._ill_for = {}

@@ -2,7 +2,7 @@
 
 import math
 
-from keras_activations.health.gates import gate_saturation
+from keras_activations.health.gates import gate_saturation, input_size
 from keras_activations.health.streaks import (
     Streaks,
     check_patience,
@@ -13,6 +13,8 @@ from keras_activations.health.streaks import (
 )
 
 _EXTREME = 0.95
+# Root mean square of inputs that usual weights make no signal of.
+_DROWNING = 20.0
 _CLOSER = 4 / 7
 # Of an activation with a floor as well, where hardly an output is left in between.
 _AT_TOP, _FLAT = 0.25, 0.9
@@ -34,7 +36,8 @@ class Saturation:
         threshold: float in (0, 1], share of saturated outputs that is too much.
             Defaults to 0.7: one layer may pass a third of the gradient and learn well.
         patience: int >= 1, consecutive windows before it is a finding. Defaults to 3.
-            Where over 95 % are saturated, two are enough that lie 30 steps apart.
+            Where over 95 % are saturated, two are enough that lie 30 steps apart, and
+            the first one of a run with inputs of a root mean square over 20.
     """
 
     name = "saturation"
@@ -50,8 +53,10 @@ class Saturation:
         known = state or Streaks()
         # What is out of reach stays so as long as the run goes on with such targets.
         hidden = known._replace(reported=known.reported - _outputs(window))
+        ill = self.ill(window)
+        drowned = self._drowned(window, ill) if state is None else frozenset()
         findings, after = report(
-            self, window, hidden, _hidden(window), self.ill(window), self._message
+            self, window, hidden, _hidden(window), ill, self._message, drowned
         )
         reach = [path for path in _outputs(window) if _beyond(window, path)]
         new = [path for path in reach if path not in known.reported]
@@ -70,6 +75,12 @@ class Saturation:
     def look(self, window, first):
         """Findings for layers ill in this window, and in the first one of the run."""
         return look(self, window, first, self._message)
+
+    def _drowned(self, window, ill):
+        """Layers that raw inputs flatten all but wholly: no training undoes that."""
+        if (input_size(window) or 0.0) < _DROWNING:
+            return frozenset()
+        return frozenset(path for path, share in ill.items() if self.extreme(share))
 
     def extreme(self, share):
         """Whether a share is beyond doubt."""

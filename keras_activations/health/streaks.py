@@ -70,7 +70,7 @@ def spells_after(spells, window, measured, ill):
     return after
 
 
-def report(rule, window, state, measured, ill, message):
+def report(rule, window, state, measured, ill, message, at_once=frozenset()):
     """Findings for layers ill in enough windows running, and the new state.
 
     Args:
@@ -79,6 +79,7 @@ def report(rule, window, state, measured, ill, message):
         measured: paths measured in this window.
         ill: dict of path to value of the layers ill in this window, in order.
         message: callable `(stats, value)` that gives what is seen, and advice.
+        at_once: paths of those of them that are not waited for.
     """
     streaks, reported, spells = state or Streaks()
     lengths = {path: n for path, n in streaks.items() if path not in measured}
@@ -87,7 +88,8 @@ def report(rule, window, state, measured, ill, message):
     due = {
         path
         for path in ill
-        if (lengths[path] >= rule.patience and not rule.recovering(spells[path]))
+        if path in at_once
+        or (lengths[path] >= rule.patience and not rule.recovering(spells[path]))
         or spells[path].certain(rule.extreme, window.step)
     }
     findings, reported = found(rule, window, ill, due, reported, measured, message)

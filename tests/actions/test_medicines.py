@@ -240,11 +240,22 @@ def test_exponentials_that_overflow_again_are_bounded():
     assert bounds.of(path) == (-2, 2)
 
 
-def test_a_great_momentum_lowers_the_rate_further():
+@pytest.mark.parametrize(
+    ("trace_anew", "rate", "momentum"), [(None, 0.01, 0.99), (lambda: None, 0.1, 0.9)]
+)
+def test_a_great_momentum_is_lowered_or_else_the_rate_further(
+    trace_anew, rate, momentum
+):
     model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
     optimizer = keras.optimizers.SGD(1.0, momentum=0.99)
-    remedies.slowed(patient_of(model, optimizer, stride=0.1), "learning_rate")
-    assert float(optimizer.learning_rate) == pytest.approx(0.01)
+    patient = patient_of(model, optimizer, stride=0.1, trace_anew=trace_anew)
+    done = remedies.slowed(patient, "learning_rate")
+    assert float(optimizer.learning_rate) == pytest.approx(rate)
+    assert patient.momentum == momentum
+    assert ("lowered the momentum from 0.99 to 0.9 for this fit" in done) == (
+        momentum == 0.9
+    )
+    assert optimizer.momentum == 0.99  # the user's own
 
 
 def test_a_momentum_gathered_at_too_high_a_rate_is_not_restored():

@@ -93,6 +93,25 @@ def test_a_layer_that_grows_less_saturated_is_waited_for(shares, found):
     assert [i for i, told in enumerate(layers) if told] == found
 
 
+@pytest.mark.parametrize(
+    ("size", "shares", "found"),
+    [
+        (30.0, [0.96], [0]),
+        (10.0, [0.96, 0.96], []),
+        (30.0, [0.94, 0.94], []),
+        (30.0, [0.5, 0.96], []),  # it came with training
+    ],
+)
+def test_what_raw_inputs_flatten_from_the_start_is_found_at_once(size, shares, found):
+    rule, state, told = rules.Saturation(), None, []
+    inputs = ValueStats(0.0, size, -size, size)
+    for step, share in enumerate(shares, start=1):
+        window = network(saturated("a", share), inputs=inputs, step=step)
+        findings, state = rule.judge(window, state)
+        told.append(findings)
+    assert [i for i, findings in enumerate(told) if findings] == found
+
+
 # Outputs of the model
 
 
