@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_activations.actions.gradients import scaled, squares, without_nonfinite
 from keras_activations.actions.held import Held
-from keras_activations.actions.learning_rate import slowed
+from keras_activations.actions.learning_rate import Limits, within
 from keras_activations.actions.norms import UsualNorm
 from keras_activations.actions.preconditioning import Preconditioner
 from keras_activations.telemetry.optimizers import loss_scale
@@ -42,8 +42,7 @@ class UpdateGuard:
             their update?
         raised: ids of the variables whose gradients are scaled up to `RAISED_TO` of
             the greatest one's norm.
-        rate_factor: what a learning rate schedule is multiplied by.
-        greatest_momentum: what a greater momentum of the optimizer is lowered to.
+        limits: the `Limits` of learning rate and momentum.
         preconditioner: the `Preconditioner` of the updates.
         used: whether a step with it was traced.
         before_update: called before each update that is traced, or made eagerly.
@@ -59,8 +58,7 @@ class UpdateGuard:
         self.clipping = not outside
         self.zeroing = False
         self.raised: set[int] = set()
-        self.rate_factor = 1.0
-        self.greatest_momentum = 1.0
+        self.limits = Limits()
         self.preconditioner = Preconditioner()
         self.used = False
         self.before_update = lambda: None
@@ -127,7 +125,7 @@ class UpdateGuard:
             gradients = [scaled(gradient, scale) for gradient in gradients]
 
         def apply_slowed():
-            with slowed(optimizer, self.rate_factor, self.greatest_momentum):
+            with within(optimizer, self.limits):
                 apply(gradients, variables)
 
         def update():

@@ -1,22 +1,44 @@
 """The learning rate, backed off while a run goes on."""
 
 import contextlib
+import dataclasses
+import math
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from keras_activations.actions.slots import inner_optimizer
 
 
-class BackedOff(keras.optimizers.schedules.LearningRateSchedule):
-    """A schedule times a factor; in place only while a step is traced."""
+@dataclasses.dataclass
+class Limits:
+    """What updates are held to; it takes effect when the step is next traced.
 
-    def __init__(self, schedule, factor):
+    Attributes:
+        factor: what a learning rate schedule is multiplied by.
+        rate: what is then the greatest that it gives.
+        momentum: what a greater momentum of the optimizer is lowered to.
+    """
+
+    factor: float = 1.0
+    rate: float = math.inf
+    momentum: float = 1.0
+
+
+class Limited(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule within `Limits`; in place only while a step is traced."""
+
+    def __init__(self, schedule, limits):
         self.schedule = schedule
-        self.factor = factor
+        self.limits = limits
 
     def __call__(self, step):
-        return self.factor * self.schedule(step)
+        rate = self.limits.factor * self.schedule(step)
+        if math.isinf(self.limits.rate):
+            return rate
+        return keras.ops.minimum(rate, self.limits.rate)
 
 
 def schedule_of(optimizer):
@@ -57,20 +79,21 @@ def momentum_of(optimizer):
     return float(momentum) if isinstance(momentum, (int, float)) else 0.0
 
 
-@contextlib.contextmanager
-def slowed(optimizer, factor, greatest_momentum=1.0):
-    """While it is open, the optimizer's schedule is slowed down, its momentum limited.
+def greatest_of(schedule, begin, end):
+    """The greatest rate that a schedule gives from one step to another, about."""
+    steps = np.unique(np.linspace(begin, max(begin, end), 64).astype(np.int64))
+    return max(float(schedule(tf.constant(step))) for step in steps)
 
-    Args:
-        factor: of the schedule, if it has one.
-        greatest_momentum: what the momentum is lowered to where it is greater.
-    """
+
+@contextlib.contextmanager
+def within(optimizer, limits):
+    """While it is open, the optimizer keeps to `Limits`."""
     changed: dict[str, Any] = {}
     schedule = schedule_of(optimizer)
-    if factor != 1.0 and schedule is not None:
-        changed["_learning_rate"] = BackedOff(schedule, factor)
-    if momentum_of(optimizer) > greatest_momentum:
-        changed["momentum"] = greatest_momentum
+    if schedule is not None and (limits.factor != 1.0 or limits.rate < math.inf):
+        changed["_learning_rate"] = Limited(schedule, limits)
+    if momentum_of(optimizer) > limits.momentum:
+        changed["momentum"] = limits.momentum
     # Straight into __dict__: Keras tracks attributes that are set otherwise.
     own = vars(inner_optimizer(optimizer))
     before = {name: own[name] for name in changed}

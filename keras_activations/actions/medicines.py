@@ -18,7 +18,6 @@ from keras_activations.actions.remedies import (
     names,
     rescaled,
     restored,
-    slowed,
     sound_norms,
     standardised,
 )
@@ -31,6 +30,7 @@ from keras_activations.actions.restarts import (
     restart_without_biases,
 )
 from keras_activations.actions.slots import forget
+from keras_activations.actions.slowing import slowed
 from keras_activations.actions.traits import growing_layers, recurrent_layers
 from keras_activations.actions.untreatable import Untreatable
 

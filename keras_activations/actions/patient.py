@@ -107,7 +107,7 @@ class Patient:
     @property
     def momentum(self):
         """Of the optimizer, or what it was lowered to."""
-        return min(momentum_of(self.optimizer), self.guard.greatest_momentum)
+        return min(momentum_of(self.optimizer), self.guard.limits.momentum)
 
     @property
     def standardises_units(self):

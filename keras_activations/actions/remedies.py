@@ -4,22 +4,15 @@ import math
 
 import keras
 
-from keras_activations.actions import learning_rate
 from keras_activations.actions.feeds import NotTaken
 from keras_activations.actions.initialisation import reset_biases, scale_down
 from keras_activations.actions.rescaling import rescale
 from keras_activations.actions.slots import inner_optimizer
 from keras_activations.actions.traits import too_large
 from keras_activations.actions.untreatable import NothingToChange, Untreatable
-from keras_activations.health import suspects
-from keras_activations.health.weights import lasting
 
-BACK_OFF = 0.1
-# Size of an update that a rate is lowered to at least, where the rate was the cause.
-LEAST = 2 * suspects.LONG_STRIDE
 FAR = 100.0  # norm of gradients that are too large, whatever the rate
 GROWTH = 10.0  # of that norm, at most, while a sound run goes on
-USUAL_MOMENTUM = 0.9
 UNSCALED = 1.0  # norm of gradients where what is usual follows from unscaled data
 
 
@@ -123,51 +116,6 @@ def sound_norms(patient, cause):
 def goes_further(optimizer):
     """Whether its updates grow with the gradient."""
     return isinstance(inner_optimizer(optimizer), keras.optimizers.SGD)
-
-
-def slowed(patient, cause, older=False):
-    """The learning rate is lowered, by more than tenfold where it was the cause.
-
-    So is a momentum that is the more of the cause. Gives a list of texts.
-
-    Where a callback has raised it since the snapshot, it is no higher than it was then.
-
-    Args:
-        older: bool, which snapshot that is, see `Snapshots.restore`. Defaults to False.
-    """
-    factor, stride = BACK_OFF, patient.stride or 0.0
-    steadied = []
-    if cause == "learning_rate":
-        steadied = _steadied(patient)
-        factor /= lasting(patient.momentum)
-    # How far an update goes is in proportion to the rate, whatever the optimizer.
-    while cause == "learning_rate" and LEAST < stride * factor < math.inf:
-        factor *= BACK_OFF
-    patient.stride = stride * factor
-    if learning_rate.schedule_of(patient.optimizer) is not None:
-        patient.retrace()
-        patient.guard.rate_factor *= factor
-        factor = patient.guard.rate_factor
-        done = f"multiplied the learning rate schedule by {factor:g} for this fit"
-        return [*steadied, done]
-    before = learning_rate.rate_of(patient.optimizer)
-    if before is None:
-        raise Untreatable("the learning rate is neither a number nor a schedule")
-    sound = patient.snapshots.rate(older)
-    if cause == "learning_rate" and before and sound:
-        factor = min(factor, sound / before)
-    after = patient.greatest_rate = learning_rate.back_off(patient.optimizer, factor)
-    return [*steadied, f"lowered the learning rate from {before:g} to {after:g}"]
-
-
-def _steadied(patient):
-    """A momentum far above the usual one is lowered, where that can be: a list of texts."""
-    before = patient.momentum
-    if lasting(before) == 1.0 or patient.trace_anew is None:
-        return []
-    patient.retrace()
-    patient.guard.greatest_momentum = USUAL_MOMENTUM
-    return [f"lowered the momentum from {before:g} to {USUAL_MOMENTUM:g} for this fit"]
 
 
 def standardised(patient, batch):

@@ -88,6 +88,11 @@ class Snapshots:
         kept = self._kept(older)
         return None if kept is None else kept[2]
 
+    @property
+    def step(self):
+        """The step that the last one was taken after."""
+        return 0 if self._last is None else self._last[0]
+
     def _kept(self, older):
         return ((self._first or self._before) if older else None) or self._last
 

@@ -1,7 +1,6 @@
 """Which medicine is chosen, by what was found and its cause."""
 
 import contextlib
-import math
 
 import keras
 import numpy as np
@@ -16,6 +15,7 @@ from keras_activations.actions.snapshots import Snapshots
 from keras_activations.actions.traits import too_large
 from keras_activations.actions.untreatable import NothingToChange
 from keras_activations.health.finding import CAUSES, RULES, Finding
+from tests.actions.patients import patient_of
 
 SCHEDULE = keras.optimizers.schedules.ExponentialDecay(0.002, 1000, 0.9)
 
@@ -39,11 +39,6 @@ def chosen(rule, cause="unknown", hidden=plain, optimizer=None):
     model = keras.Sequential([keras.Input((3,)), *hidden(), layers.Dense(1)])
     finding = Finding(7, 0, "dense", rule, 1.0, 0.0, "rescue", "Ill.", cause)
     return prescriptions.for_finding(finding, patient_of(model, optimizer))
-
-
-def patient_of(model, optimizer=None, **facts):
-    kept = Snapshots(model, optimizer)
-    return Patient(model, optimizer, UpdateGuard(model), Bounds(model), kept, **facts)
 
 
 @pytest.mark.parametrize(
@@ -152,58 +147,6 @@ def test_layers_with_kernels_far_too_large():
 
 
 @pytest.mark.parametrize(
-    ("stride", "cause", "rate"),
-    [
-        (15.0, "learning_rate", 1e-2),
-        (1.5, "learning_rate", 0.1),
-        (None, "learning_rate", 0.1),
-        (math.inf, "learning_rate", 0.1),
-        (15.0, "unknown", 0.1),
-    ],
-)
-def test_a_rate_is_lowered_until_its_updates_are_small(stride, cause, rate):
-    model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
-    optimizer = keras.optimizers.SGD(1.0)
-    patient = patient_of(model, optimizer, stride=stride)
-    remedies.slowed(patient, cause)
-    assert float(optimizer.learning_rate) == pytest.approx(rate)
-
-
-@pytest.mark.parametrize(
-    ("kind", "norm", "clipped_to", "rate"),
-    [
-        (keras.optimizers.SGD, 1e4, (0.0, 1.0), 0.1),
-        (keras.optimizers.SGD, 5.0, (5.0, 50.0), 1e-4),
-        (keras.optimizers.SGD, math.inf, (0.0, math.inf), 1e-4),
-        (keras.optimizers.SGD, None, (0.0, math.inf), 1e-4),
-        (keras.optimizers.Adam, 1e4, (0.0, 1e5), 1e-4),  # which goes no further for it
-    ],
-)
-def test_gradients_that_are_far_too_large_are_no_reason_for_a_tiny_rate(
-    kind, norm, clipped_to, rate
-):
-    model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
-    optimizer = kind(1.0)
-    patient = patient_of(model, optimizer, stride=1500.0, norm=norm)
-    assert remedies.sound_norms(patient, "learning_rate") == clipped_to
-    remedies.slowed(patient, "learning_rate")
-    assert float(optimizer.learning_rate) == pytest.approx(rate)
-
-
-@pytest.mark.parametrize(
-    ("cause", "rate"), [("learning_rate", 0.002), ("unknown", 0.06)]
-)
-def test_a_rate_that_was_raised_goes_back_to_what_it_was(cause, rate):
-    model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
-    optimizer = keras.optimizers.Adam(0.002)
-    patient = patient_of(model, optimizer)
-    patient.snapshots.take(1)
-    optimizer.learning_rate = 0.6
-    remedies.slowed(patient, cause)
-    assert float(optimizer.learning_rate) == pytest.approx(rate)
-
-
-@pytest.mark.parametrize(
     ("rate", "raised", "clip"),
     [(0.002, 0.002, 5.0), (0.002, 0.6, 50.0), (SCHEDULE, None, 5.0)],
 )
@@ -238,24 +181,6 @@ def test_exponentials_that_overflow_again_are_bounded():
     path = model.layers[0].path
     assert text.endswith(f"keeps the pre-activations of {path} within [-2, 2]")
     assert bounds.of(path) == (-2, 2)
-
-
-@pytest.mark.parametrize(
-    ("trace_anew", "rate", "momentum"), [(None, 0.01, 0.99), (lambda: None, 0.1, 0.9)]
-)
-def test_a_great_momentum_is_lowered_or_else_the_rate_further(
-    trace_anew, rate, momentum
-):
-    model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
-    optimizer = keras.optimizers.SGD(1.0, momentum=0.99)
-    patient = patient_of(model, optimizer, stride=0.1, trace_anew=trace_anew)
-    done = remedies.slowed(patient, "learning_rate")
-    assert float(optimizer.learning_rate) == pytest.approx(rate)
-    assert patient.momentum == momentum
-    assert ("lowered the momentum from 0.99 to 0.9 for this fit" in done) == (
-        momentum == 0.9
-    )
-    assert optimizer.momentum == 0.99  # the user's own
 
 
 def test_a_momentum_gathered_at_too_high_a_rate_is_not_restored():
