@@ -23,6 +23,10 @@ def saturated():
     return [layers.Dense(24, "tanh", kernel_initializer=LARGE) for _ in range(2)]
 
 
+def ones():
+    return [layers.Dense(24, "tanh", kernel_initializer="ones") for _ in range(2)]
+
+
 def saturated_apart():
     return [
         layers.Dense(24, kernel_initializer=LARGE),

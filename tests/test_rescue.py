@@ -13,7 +13,7 @@ from tests.ill import compiled, fit, treating
 from tests.leftovers import HOOKS
 
 CURED = {
-    "saturation": [ill.saturated, ill.saturated_apart],
+    "saturation": [ill.saturated, ill.saturated_apart, ill.ones],
     "dead_units": [ill.dead, ill.dead_convolution],
     "vanishing_gradient": [ill.vanishing],
     "nonfinite": [ill.bad_gradient],

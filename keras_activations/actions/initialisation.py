@@ -1,11 +1,11 @@
-"""Initialisation: weights that start too large, or too far from 0, put right."""
+"""Initialisation: weights that start too large, too far from 0 or alike, put right."""
 
 import keras
 import numpy as np
 
 from keras_activations.actions.feeds import feeds, untouched_averages
 from keras_activations.actions.slots import forget
-from keras_activations.actions.traits import large_kernels
+from keras_activations.actions.traits import alike_kernels, large_kernels
 from keras_activations.health.weight_suspects import LARGE_BIAS
 from keras_activations.health.weights import lack
 from keras_activations.telemetry.layouts import layer_paths
@@ -48,6 +48,20 @@ def scale_down(model, optimizer):
         variable.assign(variable * lack(stats))
     forget(optimizer, [variable for _, variable, _ in large])
     return list(dict.fromkeys(layer.path for layer, _, _ in large))
+
+
+def draw_anew(model, optimizer):
+    """Draws kernels whose entries are alike anew, as Glorot's initialiser does.
+
+    The arguments and what is returned are those of `scale_down`.
+    """
+    alike = alike_kernels(model)
+    for number, (_, variable, _) in enumerate(alike):
+        # A seed of its own: the run's random numbers go on as they were.
+        drawn = keras.initializers.GlorotUniform(seed=number)(variable.shape)
+        variable.assign(keras.ops.cast(drawn, variable.dtype))
+    forget(optimizer, [variable for _, variable, _ in alike])
+    return list(dict.fromkeys(layer.path for layer, _, _ in alike))
 
 
 def _far(layer):

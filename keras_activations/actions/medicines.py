@@ -25,6 +25,7 @@ from keras_activations.actions.restarts import (
     restart,
     restart_alive,
     restart_for_data,
+    restart_with_new_weights,
     restart_with_targets,
     restart_with_usual_weights,
     restart_without_biases,
@@ -165,6 +166,9 @@ RESTART = Medicine("rescaling", restart, needs_batch=True)
 RESTART_FOR_DATA = Medicine("rescaling", restart_for_data, needs_batch=True)
 RESTART_WITH_USUAL_WEIGHTS = Medicine(
     "scaling the weights", restart_with_usual_weights, needs_batch=True
+)
+RESTART_WITH_NEW_WEIGHTS = Medicine(
+    "drawing weights", restart_with_new_weights, needs_batch=True
 )
 RESTART_WITHOUT_BIASES = Medicine(
     "resetting biases", restart_without_biases, needs_batch=True

@@ -29,6 +29,8 @@ def for_finding(finding, patient):
         return [m.RESTART_WITH_TARGETS, m.RESTORE_AND_CLIP, m.RESTORE]
     if finding.cause == "weight_decay":
         return [m.RESTORE_AND_LIMIT_DECAY, m.RESTART, m.RESTORE]
+    if finding.cause == "alike_weights":
+        return [m.RESTART_WITH_NEW_WEIGHTS, m.RESCALE, m.RESTORE]
     if finding.rule in ("saturation", "dead_units", "vanishing_gradient"):
         if finding.cause == "learning_rate":
             return [m.RESTORE_OLDER, m.RESTORE_OLDER, m.RESCALE]

@@ -5,7 +5,11 @@ import math
 import keras
 
 from keras_activations.actions.feeds import NotTaken
-from keras_activations.actions.initialisation import reset_biases, scale_down
+from keras_activations.actions.initialisation import (
+    draw_anew,
+    reset_biases,
+    scale_down,
+)
 from keras_activations.actions.rescaling import rescale
 from keras_activations.actions.slots import inner_optimizer
 from keras_activations.actions.traits import too_large
@@ -73,6 +77,15 @@ def with_usual_weights(patient):
         return []
     patient.guard.norms.learn_anew()
     return [f"scaled the weights of {names(paths)} to their usual size"]
+
+
+def with_new_weights(patient):
+    """Kernels whose entries are alike are drawn anew, where there are any, likewise."""
+    paths = draw_anew(patient.model, patient.optimizer)
+    if not paths:
+        return []
+    patient.guard.norms.learn_anew()
+    return [f"drew the weights of {names(paths)} anew, around 0"]
 
 
 def clipped(patient):

@@ -13,6 +13,7 @@ from keras_activations.actions.remedies import (
     rescaled,
     restored,
     standardised,
+    with_new_weights,
     with_usual_weights,
     without_biases,
 )
@@ -73,6 +74,12 @@ def restart_with_usual_weights(patient, finding, batch):
     """As if kernels had been drawn in their usual size."""
     done, scaled = restored(patient), with_usual_weights(patient)
     return listed([*done, *(scaled or [rescaled(patient, finding, batch)])])
+
+
+def restart_with_new_weights(patient, finding, batch):
+    """As if kernels had been drawn around 0."""
+    done, drawn = restored(patient), with_new_weights(patient)
+    return listed([*done, *(drawn or [rescaled(patient, finding, batch)])])
 
 
 def restart_with_targets(patient, finding, batch):

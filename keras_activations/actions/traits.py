@@ -3,6 +3,7 @@
 import math
 
 import keras
+import numpy as np
 
 from keras_activations.actions.recurrent import cell_gates
 from keras_activations.actions.rescaling import GROWING
@@ -29,19 +30,42 @@ def large_kernels(model):
         list of `(layer, variable, WeightStats)`, each variable once, with the innermost
         layer that has it.
     """
+    return [
+        (layer, variable, stats)
+        for layer, variable, stats in _kernels(model)
+        if weight_suspects.LARGE_WEIGHTS < weights.excess(stats) < math.inf
+    ]
+
+
+def alike_kernels(model):
+    """Trainable kernels far to one side of 0, or all the same, likewise."""
+    return [
+        (layer, variable, stats)
+        for layer, variable, stats in _kernels(model)
+        if (weights.alike(stats) or 0.0) > weights.ALIKE
+    ]
+
+
+def _kernels(model):
     found = {}
     for layer in all_layers(model):
         for variable in layer.trainable_variables:
-            entries = keras.ops.reshape(keras.ops.cast(variable, "float32"), [-1])
-            stats = WeightStats(
-                variable.path,
-                weight_norm=float(keras.ops.norm(entries)),
-                shape=tuple(variable.shape),
-            )
-            size = weights.excess(stats) if weights.is_kernel(stats) else 0.0
-            if weight_suspects.LARGE_WEIGHTS < size < math.inf:
+            stats = _stats(variable)
+            if weights.is_kernel(stats):
                 found[id(variable)] = layer, variable, stats
     return list(found.values())
+
+
+def _stats(variable):
+    values = keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
+    values = values.astype(np.float64)
+    size = np.sqrt(np.mean(np.square(values))) if values.size else 0.0
+    return WeightStats(
+        variable.path,
+        weight_norm=float(size * math.sqrt(values.size)),
+        mean_ratio=float(abs(values.mean()) / size) if size > 0 else None,
+        shape=tuple(variable.shape),
+    )
 
 
 def too_large(model):

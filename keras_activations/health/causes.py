@@ -14,6 +14,7 @@ MEDICINES = {
         "start from larger weights (`glorot_uniform`, `he_normal`), normalise between "
         "the layers, or add skip connections"
     ),
+    "alike_weights": "draw them at random around 0 (`glorot_uniform`, `he_normal`)",
     "learning_rate": "lower it tenfold, warm it up, or clip gradients (`global_clipnorm`)",
     "weight_decay": "lower the weight decay or the penalty on their size",
     "dead_bias": "start them at 0",
@@ -95,7 +96,8 @@ def with_cause(finding, cause, evidence):
 def _saturation(case):
     if _ill_from_start(case, "saturation", 0.25):
         return (
-            _heaviest(case, (*_AT_START, weight_suspects.dead_bias))
+            weight_suspects.alike_weights(case)
+            or _heaviest(case, (*_AT_START, weight_suspects.dead_bias))
             or weight_suspects.growing_signal(case)
             or suspects.unscaled_targets(case)
         )
@@ -106,6 +108,7 @@ def _dead_units(case):
     if _ill_from_start(case, "dead", 0.25):
         return (
             weight_suspects.dead_bias(case)
+            or weight_suspects.alike_weights(case)
             or weight_suspects.small_weights(case)
             or _heaviest(case, _AT_START)
         )
@@ -120,6 +123,7 @@ def _dead_units(case):
 def _vanishing(case):
     return (
         weight_suspects.weight_decay(case)
+        or weight_suspects.alike_weights(case)
         or weight_suspects.small_weights(case)
         or suspects.overbearing_targets(case)
         or _heaviest(case, _AT_START)
@@ -132,7 +136,8 @@ def _exploding(case):
 
 def _diverging(case):
     return (
-        _heaviest(case, _LATER)
+        weight_suspects.alike_weights(case)
+        or _heaviest(case, _LATER)
         or weight_suspects.growing_signal(case)
         or suspects.learning_rate(case)
     )

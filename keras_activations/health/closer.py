@@ -3,7 +3,8 @@
 What is wrong with it need not be as far gone as in a run that is ill for sure: stricter
 rules, which would cry wolf over runs that learn, are believed where the start of the run
 holds a plain cause as well. Where most of the gradient is lost, no cause is asked for, and
-the loss may have fallen a little before: the last layer's bias can do that alone.
+the loss may have fallen a little before: the last layer's bias can do that alone. So it may
+where the units of a layer are alike, and do the work of one.
 """
 
 import dataclasses
@@ -23,20 +24,31 @@ def closer_look(rules, window, history):
     Returns:
         list of `Finding`; empty as long as the run learns.
     """
-    stuck = history.stuck(window)
-    if not stuck and not history.stands(window):
+    if not lags(window, history):
         return []
+    rests = history.rests()
+    stuck = history.stuck(window) or (rests and history.at_chance(window))
     findings = []
     for rule in rules:
         closer = rule.closer() if hasattr(rule, "closer") else None
         if closer is not None:
             findings += closer.look(window, history.first)
     known = [explained(Case(finding, window, history)) for finding in findings]
+    seen = "the loss has hardly fallen since the start"
+    if not history.slow(window):
+        seen = "the outputs are no better than a guess"
     return [
-        _told(finding)
+        dataclasses.replace(finding, message=f"{seen}: {finding.message}")
         for finding in known
-        if _lost(finding) or stuck and finding.cause != "unknown"
+        if ((stuck or rests) and _lost(finding))
+        or (stuck and finding.cause != "unknown")
+        or finding.cause == "alike_weights"
     ]
+
+
+def lags(window, history):
+    """Whether a run has learnt little, after long enough."""
+    return history.slow(window) or history.at_chance(window)
 
 
 def _lost(finding):
@@ -44,8 +56,3 @@ def _lost(finding):
     return (
         finding.rule == "vanishing_gradient" and finding.value < finding.threshold / 3
     )
-
-
-def _told(finding):
-    seen = f"the loss has hardly fallen since the start: {finding.message}"
-    return dataclasses.replace(finding, message=seen)

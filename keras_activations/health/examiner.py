@@ -5,7 +5,7 @@ from typing import Any
 
 from keras_activations.health import illness
 from keras_activations.health.causes import explained, explained_fault
-from keras_activations.health.closer import closer_look
+from keras_activations.health.closer import closer_look, lags
 from keras_activations.health.history import History
 from keras_activations.health.rules import ExplodingGradient, NonFinite
 from keras_activations.health.suspects import Case
@@ -126,7 +126,7 @@ class Examiner:
         findings = findings or self._looked_closer(window)
         ill = {name for name, state in self._states.items() if _reported(state)}
         ill |= set(self._ill_for)
-        if self._history.stuck(window) or self._history.stands(window):
+        if lags(window, self._history):
             ill |= self._looked
         self._illnesses = illness.aged(self._illnesses, ill)
         spreading = {name for name, state in before.items() if _reported(state)}

@@ -16,6 +16,7 @@ CAUSES = (
     "unscaled_targets",
     "large_weights",
     "small_weights",
+    "alike_weights",
     "learning_rate",
     "weight_decay",
     "dead_bias",

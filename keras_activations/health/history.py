@@ -73,21 +73,40 @@ class History:
         """Whether the loss has not begun to fall, after long enough, as far as known."""
         return self._above(FALLEN, window)
 
+    def slow(self, window):
+        """Whether the loss has fallen a little at most, likewise."""
+        return self._above(WELL_FALLEN, window)
+
     def stands(self, window):
         """Whether the loss has fallen a little at most, and no longer falls, likewise."""
-        if not self._above(WELL_FALLEN, window):
+        return self.slow(window) and self.rests()
+
+    def at_chance(self, window):
+        """Whether a classifier is no better than a guess, after long enough."""
+        outputs = [stats for stats in window.layers.values() if stats.is_output]
+        if len(outputs) != 1 or outputs[0].activation != "softmax":
             return False
+        if not self._long_enough(window):
+            return False
+        guess = math.log(outputs[0].units or 1)
+        return statistics.median(self.losses[-1]) > FALLEN * guess > 0
+
+    def rests(self):
+        """Whether the loss no longer falls, of a run that has been long enough."""
         _, before, last = map(statistics.median, self.losses)
         return last > FALLEN * before
 
     def _above(self, share, window):
         """Whether the last losses are above a share of the first, after long enough."""
-        early, before, last = self.losses
-        if self.first is None or self.windows < ENOUGH_WINDOWS or not before:
-            return False
-        if window.step - self.first.step < ENOUGH_STEPS:
+        early, _, last = self.losses
+        if not self._long_enough(window):
             return False
         return statistics.median(last) > share * statistics.median(early)
+
+    def _long_enough(self, window):
+        if self.first is None or self.windows < ENOUGH_WINDOWS or not self.losses[1]:
+            return False
+        return window.step - self.first.step >= ENOUGH_STEPS
 
     def _losses_after(self, loss):
         early, before, last = self.losses

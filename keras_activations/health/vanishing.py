@@ -4,10 +4,17 @@ import math
 
 from keras_activations.health import anatomy
 from keras_activations.health.norms import gradient_norms
-from keras_activations.health.streaks import check_patience, check_share, look, report
-from keras_activations.health.weights import kernels
+from keras_activations.health.streaks import (
+    check_patience,
+    check_share,
+    finding_at,
+    look,
+    report,
+)
+from keras_activations.health.weights import ALIKE, alike, kernels
 
 _CLOSER = 30
+_APART = "draw them at random around 0"
 
 
 class VanishingGradient:
@@ -94,7 +101,25 @@ class VanishingGradient:
 
 
 class _Closer(VanishingGradient):
-    """The first layer is judged by its kernel: inputs too small are lost to it alone."""
+    """The first layer is judged by its kernel: inputs too small are lost to it alone.
+
+    And so is what would tell the units of a layer apart, where their weights are alike.
+    """
+
+    def look(self, window, first):
+        return super().look(window, first) or self._units_alike(window, first)
+
+    def _units_alike(self, window, first):
+        for path in anatomy.weighted(first):
+            stats = window.layers.get(path)
+            if stats is None or stats.is_output:
+                continue
+            value = min(_alike(first.layers[path]), _alike(stats))
+            if value > ALIKE:
+                seen = f"its weights are so alike that its {stats.units} units"
+                text = f"{seen} learn the same, and do the work of few: {_APART}."
+                return [finding_at(self, window, path, value, ALIKE, text, _APART)]
+        return []
 
     def _ratios(self, window):
         ratios = super()._ratios(window)
@@ -104,3 +129,7 @@ class _Closer(VanishingGradient):
         if path in ratios and whole and None not in norms:
             ratios[path] *= math.hypot(*norms) / whole
         return ratios
+
+
+def _alike(stats):
+    return max((alike(weight) or 0.0 for weight in kernels(stats)), default=0.0)

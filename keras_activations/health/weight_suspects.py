@@ -25,6 +25,21 @@ def large_weights(case):
     return Suspicion("large_weights", evidence, size / LARGE_WEIGHTS)
 
 
+def alike_weights(case):
+    """Weights that started far to one side of 0, or all the same, on the signal's way.
+
+    What a unit adds up is then much the same for all of them.
+    """
+    share, path = worst(_initial(case, weights.alike))
+    if not share > weights.ALIKE:
+        return None
+    evidence = (
+        f"the weights of {path} start alike (their mean is {share:.0%} of their root "
+        "mean square), and so do its units"
+    )
+    return Suspicion("alike_weights", evidence, share / weights.ALIKE)
+
+
 def large_embeddings(case):
     """Embeddings that started as far from 0 as inputs that are not scaled."""
     known = [(weights.rms_before(w) or 0.0, path) for path, w in embeddings(case)]

@@ -7,6 +7,10 @@ import math
 # learnt for each position is added.
 _NO_KERNELS = ("bias", "embedding", "gamma", "beta", "table", "position")
 
+# Fewer entries and inputs are on one side of 0 by chance.
+ENTRIES, INPUTS = 64, 4
+ALIKE = 0.5  # mean of a kernel over its root mean square: initialisers give about 0
+
 
 def is_kernel(weight):
     """Whether a weight multiplies what comes in: not a bias, a gain or a table.
@@ -103,6 +107,16 @@ def lack(weight):
     receptive = math.prod(weight.shape[:-2])
     fans = (weight.shape[-2] + weight.shape[-1]) * receptive
     return math.sqrt(2 / fans) / size if size > 0 else math.inf
+
+
+def alike(weight):
+    """How alike the entries of a kernel were before the last update, from 0 to 1.
+
+    See `WeightStats.mean_ratio`. None for a kernel so small that it may be chance.
+    """
+    if math.prod(weight.shape) < ENTRIES or fan_in(weight) < INPUTS:
+        return None
+    return weight.mean_ratio
 
 
 def stride(weight):

@@ -82,7 +82,7 @@ class Gatherer:
             )
             updated = [
                 np.bincount(self._parts, row, len(bank.weight_sizes))
-                for row in np.square(updates)
+                for row in (*np.square(updates), updates[1])
             ]
             parts = flags, faults, alive, squares, *updated, summary
             notes.append(np.concatenate([part.ravel() for part in parts]))
@@ -96,7 +96,8 @@ class Gatherer:
             flags = tf.minimum(flags, [math.inf, math.inf, bank.slots])
             number = tf.cast(flags[2], tf.int32)
             summary = counting.sample_summary(samples, number, self._thresholds, ranges)
-            columns = tf.transpose(tf.square(updates))
+            rows = tf.concat([tf.square(updates), updates[1:]], axis=0)
+            columns = tf.transpose(rows)
             updated = tf.math.unsorted_segment_sum(
                 columns, self._parts, len(bank.weight_sizes)
             )
@@ -121,7 +122,7 @@ class Gatherer:
             "faults": tuple(bank.faults.shape),
             "alive": tuple(bank.alive.shape),
             "squares": (weights,),
-            "updates": (2, weights),
+            "updates": (3, weights),
             "summary": (layers + len(OF_THE_BATCH), counting.COLUMNS),
         }
         ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
@@ -132,6 +133,9 @@ class Gatherer:
             )
         }
         summary = arrays.pop("summary")
+        *squares, sums = arrays["updates"]
+        even = np.square(sums) / np.maximum(bank.weight_sizes, 1)
+        arrays["updates"] = np.stack([*squares, even])
         return arrays | {
             "sums": summary[:layers, 2:],
             "extremes": summary[:layers, :2],

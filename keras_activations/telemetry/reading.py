@@ -27,8 +27,9 @@ class Reading:
             layers that have `layouts.watched_units`.
         squares: greatest squared gradient norms, shape `(weights,)`, -inf where there
             was no gradient.
-        updates: shape `(2, weights)`: squares of the sampled entries of the last
-            sampled update, and of the weight before it.
+        updates: shape `(3, weights)`: squares of the sampled entries of the last
+            sampled update and of the weight before it, and of these what their mean
+            makes up, that is its square for each of them.
         batch: least and greatest value and the moments of `layouts.OF_THE_BATCH`,
             shape `(3, 9)`.
     """

@@ -190,7 +190,7 @@ def _distribution(entry, moments, alive, extremes, histogram):
 
 def _weights(reading, totals):
     found: dict[str, list[WeightStats]] = {}
-    for entry, square, norm, unit, (update, before) in zip(
+    for entry, square, norm, unit, (update, before, even) in zip(
         reading.layout.weights,
         reading.squares,
         reading.weights,
@@ -207,6 +207,7 @@ def _weights(reading, totals):
                 gradient_inf_count=int(inf_count),
                 weight_norm=float(norm) if reading.samples else None,
                 update_ratio=math.sqrt(update / before) if before > 0 else None,
+                mean_ratio=math.sqrt(even / before) if before > 0 else None,
                 shape=entry.shape,
                 unit=float(unit),
             )

@@ -68,6 +68,9 @@ class WeightStats:
         weight_norm: L2 norm of the weight after the window's last sample.
         update_ratio: L2 norm of the last sampled update over that of the
             weight before it, from about 2048 entries spread over the weight.
+        mean_ratio: size of the mean of those entries before the update over their root
+            mean square, in [0, 1]: 1 where all are the same, and near 0 for an
+            initialiser that draws around 0.
         shape: the variable's shape.
         unit: the norm of what is learnt of it in units of its own: 1 unless `"rescue"`
             makes updates as though data were standardised. Then `update_ratio` is that
@@ -80,6 +83,7 @@ class WeightStats:
     gradient_inf_count: int = 0
     weight_norm: float | None = None
     update_ratio: float | None = None
+    mean_ratio: float | None = None
     shape: tuple[int, ...] = ()
     unit: float = 1.0
 

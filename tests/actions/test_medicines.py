@@ -49,6 +49,8 @@ def chosen(rule, cause="unknown", hidden=plain, optimizer=None):
         ("saturation", "unknown", recurrent, medicines.RESCALE),
         ("dead_units", "dead_bias", plain, medicines.RESTART_WITHOUT_BIASES),
         ("saturation", "dead_bias", plain, medicines.RESTART_WITHOUT_BIASES),
+        ("saturation", "alike_weights", plain, medicines.RESTART_WITH_NEW_WEIGHTS),
+        ("nonfinite", "alike_weights", plain, medicines.RESTART_WITH_NEW_WEIGHTS),
         ("dead_units", "learning_rate", plain, medicines.RESTORE_OLDER),
         ("dead_units", "unscaled_inputs", plain, medicines.RESTART_FOR_DATA),
         ("nonfinite", "unscaled_inputs", plain, medicines.RESTART_FOR_DATA),

@@ -37,6 +37,7 @@ def layers(draw, path):
             gradient_nan_count=draw(st.sampled_from([0, 0, 0, 2])),
             weight_norm=draw(SIZES | st.just(math.nan)),
             update_ratio=draw(SIZES),
+            mean_ratio=draw(SHARES | st.just(1.0)),
             shape=draw(SHAPES),
         )
         for _ in range(draw(st.integers(0, 3)))

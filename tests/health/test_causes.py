@@ -92,6 +92,13 @@ def test_large_weights():
     assert_one_sentence(finding, "the weights of b start too large (6 times the usual)")
 
 
+def test_alike_weights():
+    layers = kernel("a"), kernel("b", alike=0.9, size=6.0), LayerStats("tanh", **FLAT)
+    [finding] = examined(*lasting(*layers))
+    assert (finding.layer, finding.cause) == ("tanh", "alike_weights")
+    assert_one_sentence(finding, "the weights of b start alike", "draw them at random")
+
+
 def test_weights_after_the_ill_layer_are_not_its_cause():
     layers = kernel("a", **FLAT), kernel("b", size=6.0)
     [finding] = examined(*lasting(*layers))

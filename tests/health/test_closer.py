@@ -53,6 +53,55 @@ def test_what_is_mild_is_found_where_the_loss_does_not_fall(layers, facts, rule,
     assert "overwritten" not in finding.message
 
 
+@pytest.mark.parametrize("now", [0.9, 0.1])
+def test_units_that_are_alike(now):
+    layers = kernel("a"), kernel("b", alike=0.9, units=50), kernel("c", alike=1.0)
+    later = kernel("a"), kernel("b", alike=now, units=50), kernel("c", is_output=True)
+    examiner = Examiner(rules.default_rules(), dict.fromkeys(RULES, "warn"))
+    found = []
+    for number in range(30):  # slowly, as what is the same in all units is learnt
+        window = network(
+            *(later if number else layers),
+            loss=2.3 * 0.995**number,
+            step=1 + 10 * number,
+        )
+        found += examiner.judge_window(window)
+    assert bool(found) == (now > 0.5)
+    for finding in found:
+        assert (finding.rule, finding.layer) == ("vanishing_gradient", "b")
+        assert (finding.cause, finding.step) == ("alike_weights", 101)
+        assert_one_sentence(finding, "its 50 units learn the same", "around 0")
+
+
+OUTPUT = {"is_output": True, "activation": "softmax", "units": 10}
+
+
+@pytest.mark.parametrize(
+    ("output", "late", "found"),
+    [
+        (OUTPUT, 2.4, True),
+        (OUTPUT, 2.0, False),
+        (OUTPUT | {"units": 2}, 0.7, True),
+        (OUTPUT | {"activation": None}, 2.4, False),  # the loss may be any
+    ],
+)
+def test_what_is_no_better_than_a_guess_does_not_learn(output, late, found):
+    losses = [300.0, 90.0, 20.0, *[late] * 27]
+    steep = kernel("a", size=3.0, grads=(4e3, 9e2)), kernel("b", **output)
+    findings = run(steep, losses)
+    assert bool(findings) == found
+    for finding in findings:
+        assert (finding.rule, finding.cause) == ("exploding_gradient", "large_weights")
+        assert_one_sentence(finding, "the outputs are no better than a guess")
+
+
+@pytest.mark.parametrize(("alike", "causes"), [(0.1, []), (0.9, ["alike_weights"])])
+def test_nor_does_what_is_on_its_way_to_one_where_units_are_alike(alike, causes):
+    layers = kernel("a", alike=alike, grads=(4e3, 9e2)), kernel("b", **OUTPUT)
+    findings = run(layers, [300 * 0.9**number for number in range(30)])
+    assert [finding.cause for finding in findings] == causes
+
+
 def test_a_gradient_lost_to_depth_needs_no_other_cause():
     depth = [kernel(f"d{i}", grads=(1e-4 * 8**i, 1e-5 * 8**i)) for i in range(5)]
     [finding] = run(depth, [2.3] * 30)

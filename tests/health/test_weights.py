@@ -49,6 +49,30 @@ def test_small_ones_are_in_units_of_glorot():
     )
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (64, 512), (3, 3, 16, 32), (64, 4, 16)])
+@pytest.mark.parametrize(
+    ("initializer", "about"),
+    [
+        (keras.initializers.GlorotUniform(seed=1), 0),
+        (keras.initializers.TruncatedNormal(seed=1), 0),
+        (keras.initializers.OrthogonalInitializer(seed=1), 0),
+        (keras.initializers.Ones(), 1),
+        (keras.initializers.Constant(-0.3), 1),
+        (keras.initializers.RandomUniform(-1, 0, seed=1), math.sqrt(3) / 2),
+    ],
+)
+def test_weights_to_one_side_of_0_are_alike(initializer, about, shape):
+    values = keras.ops.convert_to_numpy(initializer(shape)).astype("float64")
+    share = abs(values.mean()) / np.sqrt(np.mean(np.square(values)))
+    found = weights.alike(WeightStats("kernel", mean_ratio=share, shape=shape))
+    assert found == pytest.approx(about, abs=0.3 if values.size == 64 else 0.05)
+
+
+@pytest.mark.parametrize("shape", [(7, 9), (3, 64), (64,)])
+def test_a_few_weights_are_alike_by_chance(shape):
+    assert weights.alike(WeightStats("kernel", mean_ratio=1.0, shape=shape)) is None
+
+
 def test_the_last_update_is_taken_out():
     moved = WeightStats(
         "kernel", weight_norm=80 * math.hypot(1, 3), update_ratio=3.0, shape=(50, 50)

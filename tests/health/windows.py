@@ -52,13 +52,16 @@ def network(*layers, inputs=None, targets=None, loss=None, step=1):
     return Window(step, 0, 1, {s.path: s for s in layers}, inputs, targets, loss)
 
 
-def kernel(path, size=0.7, shape=(50, 50), update=1e-3, bias=0.0, grads=(), **more):
+def kernel(
+    path, size=0.7, shape=(50, 50), update=1e-3, bias=0.0, grads=(), alike=0.0, **more
+):
     """A layer with a kernel and a bias.
 
     Args:
         size: of the kernel, 1 being what He's initialiser gives.
         update: the kernel's `update_ratio`.
         bias: root mean square of the bias.
+        alike: the kernel's `mean_ratio`.
         grads: gradient norms of kernel and bias; when empty those of inputs of size 1.
     """
     grads = grads or (math.sqrt(math.prod(shape[:-1])), 1.0)
@@ -69,6 +72,7 @@ def kernel(path, size=0.7, shape=(50, 50), update=1e-3, bias=0.0, grads=(), **mo
             grads[0],
             weight_norm=before * math.hypot(1, update),
             update_ratio=update,
+            mean_ratio=alike,
             shape=shape,
         ),
         WeightStats(

@@ -76,7 +76,7 @@ def reading_of(region, limits, counts):
         extremes=np.array([NOTHING]),
         alive=np.zeros(0),
         squares=np.zeros(0),
-        updates=np.zeros((2, 0)),
+        updates=np.zeros((3, 0)),
         batch=np.zeros((3, 2 + len(MOMENTS))),
     )
 

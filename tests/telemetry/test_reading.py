@@ -263,7 +263,8 @@ def test_the_greatest_gradient_and_one_update_of_all_the_same():
     reading = read_together(*banks)
     assert reading.squares.tolist() == [9, -INF]
     # From (1, 2) to (3, 4), from 2 to 2.
-    assert reading.updates.tolist() == [[8, 0], [5, 4]]
+    # Of the squares before it the mean makes up two of 1.5 and one of 2.
+    assert reading.updates.tolist() == [[8, 0], [5, 4], [4.5, 4]]
     assert reading.weights.tolist() == [5, 2]
 
 
@@ -276,7 +277,7 @@ def test_a_replica_that_noted_nothing_brings_nothing_from_before(now):
         note_all(bank, *([] if now else [outputs(1)]), **now)
     expected = read_together(alone)
     # All replicas make the same update, or none.
-    expected = dataclasses.replace(expected, updates=np.zeros((2, 2)))
+    expected = dataclasses.replace(expected, updates=np.zeros((3, 2)))
     for order in ((new, old), (old, new)):
-        found = dataclasses.replace(read_together(*order), updates=np.zeros((2, 2)))
+        found = dataclasses.replace(read_together(*order), updates=np.zeros((3, 2)))
         assert_same(found, expected)

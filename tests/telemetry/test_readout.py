@@ -141,19 +141,22 @@ def test_weights_and_their_owners():
         squares=np.array([9.0, -math.inf, 0.25]),
         weights=np.array([5.0, 0.0, 3.0]),
         units=np.array([1.0, 0.5, 1.0]),
-        updates=np.array([[0.5, 0.0, 2.0], [50.0, 0.0, 8.0]]),
+        updates=np.array([[0.5, 0.0, 2.0], [50.0, 0.0, 8.0], [18.0, 0.0, 8.0]]),
     )
     totals = no_totals(layout) | {("gradient", "dense/bias"): np.array([1, 2])}
 
     stats = layer_stats(reading, totals)
 
     kernel, bias = stats["dense"].weights
-    assert kernel == WeightStats("dense/kernel", 3.0, 0, 0, 5.0, pytest.approx(0.1))
+    assert kernel == WeightStats(
+        "dense/kernel", 3.0, 0, 0, 5.0, pytest.approx(0.1), pytest.approx(0.6)
+    )
     assert bias == WeightStats("dense/bias", None, 1, 2, 0.0, None, unit=0.5)
     assert stats["dense"].gradient_norm == 3.0
     assert stats["dense"].weight_norm == 5.0
     assert list(stats) == ["dense", "outer"]  # the owner that put out nothing is last
     assert stats["outer"].update_ratio == 0.5
+    assert stats["outer"].weights[0].mean_ratio == 1.0
     assert stats["outer"].count == 0
 
     unsampled = dataclasses.replace(reading, flags=np.zeros(3))
@@ -194,6 +197,9 @@ def test_norms_and_update_ratios(pattern, dtype):
         ratio = np.linalg.norm(new - old) / np.linalg.norm(old)
         rel = 1e-9 if old.size <= 4096 else 0.1
         assert found.update_ratio == pytest.approx(ratio, rel=rel)
+        share = abs(old.mean()) / np.sqrt(np.mean(np.square(old)))
+        chance = 1e-9 if old.size <= 4096 else 0.05
+        assert found.mean_ratio == pytest.approx(share, abs=chance)
 
 
 def test_a_layers_norms_join_those_of_its_weights():
