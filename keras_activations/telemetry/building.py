@@ -9,6 +9,26 @@ import keras
 import tensorflow as tf
 from keras.src.models import Functional
 
+# Whose `build` creates variables, and no more. What another one does besides, like the
+# copies of `ScheduleFreeAdamW`, Keras would do inside the step, with another outcome.
+_BUILT_ALIKE = {
+    optimizer.build
+    for optimizer in (
+        keras.optimizers.SGD,
+        keras.optimizers.RMSprop,
+        keras.optimizers.Adam,
+        keras.optimizers.Adadelta,
+        keras.optimizers.Adafactor,
+        keras.optimizers.Adagrad,
+        keras.optimizers.Adamax,
+        keras.optimizers.Ftrl,
+        keras.optimizers.Lamb,
+        keras.optimizers.Lion,
+        keras.optimizers.Muon,
+        keras.optimizers.Nadam,
+    )
+}
+
 
 def trains_as_keras_does(step):
     """Whether a bound `train_step` is Keras's own."""
@@ -18,8 +38,10 @@ def trains_as_keras_does(step):
 def build_optimizer(model):
     """Creates the optimizer's variables, if it is certain which they will be."""
     optimizer = model.optimizer
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
     if (
         optimizer.built
+        or type(inner).build not in _BUILT_ALIKE
         or not trains_as_keras_does(model.train_step)
         or not all(layer.built for layer in model._flatten_layers())
     ):

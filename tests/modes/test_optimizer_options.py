@@ -34,6 +34,8 @@ OPTIMIZERS = {
         {"loss_scale_factor": 1024.0},
         EAGERLY,
     ),
+    # Built within the step, its copies of the weights are not those built before it.
+    "copies": (keras.optimizers.ScheduleFreeAdamW, {}, {}),
 }
 
 
