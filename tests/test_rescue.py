@@ -169,6 +169,25 @@ def test_a_healthy_run_keeps_its_bits(hidden, policy, jit):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("hidden", [ill.healthy, ill.saturated])
+def test_under_a_mirrored_strategy_of_one(hidden):
+    results = []
+    for monitor in (None, treating("rescue")):
+        with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
+            model = compiled(hidden)
+        accuracy = fit(model, monitor, epochs=4)["accuracy"][-1]
+        results.append((state(model), accuracy))
+    (plain, ill_accuracy), (rescued, accuracy) = results
+    if hidden is ill.healthy:
+        assert not monitor.findings
+        assert all(np.array_equal(*pair) for pair in zip(plain, rescued, strict=True))
+    else:
+        assert interventions(monitor)
+        assert accuracy > ill_accuracy + 0.2
+    with pytest.raises(ValueError, match="under MirroredStrategy in a training loop"):
+        treating("rescue").attach(model).__enter__()
+
+
 def test_under_xla():
     monitor = treating("rescue")
     model = compiled(ill.healthy, keras.optimizers.SGD(50.0), jit_compile=True)

@@ -5,6 +5,7 @@ import keras
 from keras_activations.actions.guard import UpdateGuard
 from keras_activations.actions.slots import inner_optimizer
 from keras_activations.health.rules import ExplodingGradient
+from keras_activations.telemetry.replicas import Replicas
 from keras_activations.telemetry.taps import all_layers
 
 
@@ -19,18 +20,18 @@ def guard_for(model, optimizer, rules, actions, phase):
         phase: see `Session`.
 
     Raises:
-        ValueError: on several replicas in a loop by hand.
+        ValueError: under MirroredStrategy in a loop by hand.
     """
     guarded = [rule for rule in rules if actions[rule.name] in ("clip", "rescue")]
     if not guarded:
         return None
-    replicas = model.distribute_strategy.num_replicas_in_sync
-    if replicas > 1 and phase == "loop":
+    replicas = Replicas(model.distribute_strategy)
+    if replicas.merged and phase == "loop":
         raise ValueError(
-            '"clip" and "rescue" are not supported on several replicas in a training '
+            '"clip" and "rescue" are not supported under MirroredStrategy in a training '
             "loop written by hand, where an update cannot be put back from outside of "
             '`strategy.run`. They are in `fit`, and "stop" is here. Received: a model '
-            f"with {replicas} replicas"
+            f"with {replicas.number} replicas"
         )
     exploding = [rule for rule in guarded if isinstance(rule, ExplodingGradient)]
     return UpdateGuard(
@@ -39,7 +40,7 @@ def guard_for(model, optimizer, rules, actions, phase):
         exploding=exploding[0] if exploding else None,
         outside=phase == "train"
         and (
-            replicas > 1
+            replicas.merged
             or bool(model.jit_compile)
             or _rounds_otherwise_in_a_branch(model, optimizer)
         ),

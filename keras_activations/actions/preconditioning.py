@@ -22,6 +22,7 @@ import tensorflow as tf
 from keras_activations.actions.slots import forget, inner_optimizer
 from keras_activations.actions.standardised import Standardised, standardised_layers
 from keras_activations.actions.targets import StandardisedTargets
+from keras_activations.telemetry.replicas import Replicas
 
 
 class Preconditioner:
@@ -154,7 +155,7 @@ def _rewrite(layers, how):
 
 def knows_how(model, optimizer):
     """Whether the updates of a model may be made in other terms."""
-    if model.distribute_strategy.num_replicas_in_sync > 1:
+    if Replicas(model.distribute_strategy).merged:
         return False  # replicas may not assign to what they share
     # An average of the weights would be one of V.
     return not getattr(inner_optimizer(optimizer), "use_ema", False)

@@ -24,6 +24,17 @@ class Replicas:
         return self.strategy.num_replicas_in_sync
 
     @property
+    def merged(self):
+        """Whether updates are made for all replicas at once, and there may be but one.
+
+        They cannot be in a branch then.
+        """
+        return isinstance(
+            self.strategy,
+            (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy),
+        )
+
+    @property
     def several_workers(self):
         """Whether there are replicas that this process does not see."""
         return isinstance(
