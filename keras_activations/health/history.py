@@ -77,10 +77,6 @@ class History:
         """Whether the loss has fallen a little at most, likewise."""
         return self._above(WELL_FALLEN, window)
 
-    def stands(self, window):
-        """Whether the loss has fallen a little at most, and no longer falls, likewise."""
-        return self.slow(window) and self.rests()
-
     def at_chance(self, window):
         """Whether a classifier is no better than a guess, after long enough."""
         outputs = [stats for stats in window.layers.values() if stats.is_output]

@@ -116,7 +116,8 @@ class _Closer(VanishingGradient):
                 continue
             value = min(_alike(first.layers[path]), _alike(stats))
             if value > ALIKE:
-                seen = f"its weights are so alike that its {stats.units} units"
+                units = kernels(stats)[0].shape[-1]
+                seen = f"its weights are so alike that its {units} units"
                 text = f"{seen} learn the same, and do the work of few: {_APART}."
                 return [finding_at(self, window, path, value, ALIKE, text, _APART)]
         return []

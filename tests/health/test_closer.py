@@ -55,8 +55,8 @@ def test_what_is_mild_is_found_where_the_loss_does_not_fall(layers, facts, rule,
 
 @pytest.mark.parametrize("now", [0.9, 0.1])
 def test_units_that_are_alike(now):
-    layers = kernel("a"), kernel("b", alike=0.9, units=50), kernel("c", alike=1.0)
-    later = kernel("a"), kernel("b", alike=now, units=50), kernel("c", is_output=True)
+    layers = kernel("a"), kernel("b", alike=0.9), kernel("c", alike=1.0)
+    later = kernel("a"), kernel("b", alike=now), kernel("c", is_output=True)
     examiner = Examiner(rules.default_rules(), dict.fromkeys(RULES, "warn"))
     found = []
     for number in range(30):  # slowly, as what is the same in all units is learnt
