@@ -33,7 +33,7 @@ def large_kernels(model):
     return [
         (layer, variable, stats)
         for layer, variable, stats in _kernels(model)
-        if weight_suspects.LARGE_WEIGHTS < weights.excess(stats) < math.inf
+        if weight_suspects.LARGE_WEIGHTS < (weights.excess(stats) or 0.0) < math.inf
     ]
 
 
@@ -59,6 +59,8 @@ def _kernels(model):
 def _stats(variable):
     values = keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
     values = values.astype(np.float64)
+    if not np.isfinite(values).all():
+        return WeightStats(variable.path, shape=tuple(variable.shape))
     size = np.sqrt(np.mean(np.square(values))) if values.size else 0.0
     return WeightStats(
         variable.path,

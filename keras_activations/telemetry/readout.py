@@ -207,7 +207,7 @@ def _weights(reading, totals):
                 gradient_inf_count=int(inf_count),
                 weight_norm=float(norm) if reading.samples else None,
                 update_ratio=math.sqrt(update / before) if before > 0 else None,
-                mean_ratio=math.sqrt(even / before) if before > 0 else None,
+                mean_ratio=math.sqrt(even / before) if 0 < before < math.inf else None,
                 shape=entry.shape,
                 unit=float(unit),
             )

@@ -2,9 +2,10 @@
 
 import keras
 import numpy as np
+import pytest
 from keras import layers
 
-from keras_activations.actions.initialisation import draw_anew
+from keras_activations.actions.initialisation import draw_anew, scale_down
 
 
 def test_kernels_that_are_alike_are_drawn_anew_and_no_others():
@@ -39,6 +40,13 @@ def test_kernels_that_are_alike_are_drawn_anew_and_no_others():
     assert kernel.numpy().std() > 0.1
     [momentum] = [m for m in model.optimizer.variables if m.shape == kernel.shape]
     assert not momentum.numpy().any()
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_what_is_not_finite_is_left_to_others(value):
+    layer = layers.Dense(16, kernel_initializer=keras.initializers.Constant(value))
+    model = keras.Sequential([keras.Input((8,)), layer])
+    assert draw_anew(model, None) == scale_down(model, None) == []
 
 
 def test_what_is_drawn_is_the_same_each_time():
