@@ -55,10 +55,7 @@ def without_biases(patient, batch):
         paths = reset_biases(patient.model, patient.optimizer, batch.inputs)
     except NotTaken:
         return []
-    if not paths:
-        return []
-    patient.guard.norms.learn_anew()
-    return [f"set the biases of {names(paths)} to 0"]
+    return _changed(patient, paths, "set the biases of {} to 0")
 
 
 def check_reached(patient):
@@ -73,19 +70,21 @@ def check_reached(patient):
 def with_usual_weights(patient):
     """Kernels far too large are scaled down, where there are any: a list of texts."""
     paths = scale_down(patient.model, patient.optimizer)
-    if not paths:
-        return []
-    patient.guard.norms.learn_anew()
-    return [f"scaled the weights of {names(paths)} to their usual size"]
+    return _changed(patient, paths, "scaled the weights of {} to their usual size")
 
 
 def with_new_weights(patient):
     """Kernels whose entries are alike are drawn anew, where there are any, likewise."""
     paths = draw_anew(patient.model, patient.optimizer)
+    return _changed(patient, paths, "drew the weights of {} anew, around 0")
+
+
+def _changed(patient, paths, text):
+    """What is said of the layers of which the weights were changed, if any."""
     if not paths:
         return []
-    patient.guard.norms.learn_anew()
-    return [f"drew the weights of {names(paths)} anew, around 0"]
+    patient.guard.norms.learn_anew()  # what was usual is so no more
+    return [text.format(names(paths))]
 
 
 def clipped(patient):
