@@ -38,11 +38,14 @@ def large_kernels(model):
 
 
 def alike_kernels(model):
-    """Trainable kernels far to one side of 0, or all the same, likewise."""
+    """Trainable kernels far to one side of 0, or all the same, likewise.
+
+    Not those that a constraint, like `NonNeg`, may hold there.
+    """
     return [
         (layer, variable, stats)
         for layer, variable, stats in _kernels(model)
-        if (weights.alike(stats) or 0.0) > weights.ALIKE
+        if variable.constraint is None and (weights.alike(stats) or 0.0) > weights.ALIKE
     ]
 
 

@@ -14,6 +14,7 @@ def test_kernels_that_are_alike_are_drawn_anew_and_no_others():
         layers.Dense(16, "relu", kernel_initializer="zeros"),
         layers.Dense(16, "relu"),
         layers.Dense(16, "relu", kernel_initializer="ones", trainable=False),
+        layers.Dense(16, kernel_initializer="ones", kernel_constraint="non_neg"),
         layers.Dense(2, "relu", kernel_initializer="ones"),
     ]
     model = keras.Sequential([keras.Input((8,)), *hidden, layers.Dense(1)])
