@@ -18,6 +18,7 @@ from keras_activations.actions.remedies import (
     names,
     rescaled,
     restored,
+    shrunk,
     sound_norms,
     standardised,
 )
@@ -66,6 +67,10 @@ def _rescale_first(patient, finding, batch):
 
 def _none_in_reach(patient, finding, batch):
     raise Untreatable("whatever the weights, the output cannot give such targets")
+
+
+def _none_where_shrunk(patient, finding, batch):
+    raise Untreatable("weights are small so that nothing overflows")
 
 
 def _restore(patient, finding, batch, older=False):
@@ -159,6 +164,7 @@ def _shrink_and_standardise(patient, finding, batch):
 
 
 NONE_IN_REACH = Medicine("rescaling", _none_in_reach)
+NONE_WHERE_SHRUNK = Medicine("rescaling", _none_where_shrunk)
 RESCALE = Medicine("rescaling", rescaled, needs_batch=True)
 RESCALE_AND_SLOW = Medicine("rescaling", _rescale_and_slow, needs_batch=True)
 RESCALE_FIRST = Medicine("rescaling", _rescale_first, needs_batch=True)
@@ -185,6 +191,7 @@ RESTORE_AND_LIMIT_DECAY = Medicine(
     "limiting the decay", _restore_and_limit_decay, needs_batch=True
 )
 ZERO = Medicine("zeroing", _zero, changes_weights=False)
+SHRINK = Medicine("scaling the weights", shrunk, needs_batch=True)
 SHRINK_RECURRENT = Medicine("scaling the recurrent kernel", _shrink_recurrent)
 SHRINK_AND_STANDARDISE = Medicine(
     "scaling the recurrent kernel", _shrink_and_standardise, needs_batch=True

@@ -48,6 +48,7 @@ class Patient:
             rate of now, or None. Later ones are those of weights that came apart.
         norm: of all gradients together in that window, or None.
         loss: of that window, or None where it is not known or no number.
+        shrunk: whether weights were scaled down so that nothing overflows.
     """
 
     model: keras.Model
@@ -60,6 +61,7 @@ class Patient:
     stride: float | None = None
     norm: float | None = None
     loss: float | None = None
+    shrunk: bool = False
     _updates_before: int = 0
 
     def __post_init__(self):
@@ -74,7 +76,7 @@ class Patient:
     def begin(self, trace_anew):
         """A run begins; `trace_anew` as above."""
         self.trace_anew = trace_anew
-        self.greatest_rate = math.inf
+        self.greatest_rate, self.shrunk = math.inf, False
         self.stride = self.norm = self.loss = None
         if self.guard is not None:
             self._updates_before = self._updates
@@ -208,9 +210,7 @@ class Patient:
     def learn_of(self, targets, batch):
         """Makes updates from now on as though targets were standardised.
 
-        Args:
-            targets: what `standardised_targets` gave.
-            batch: the same `Batch`.
+        They are what `standardised_targets` gave, for the same `Batch`.
         """
         for each in targets:
             each.begin(lambda: self.model(batch.inputs, training=False))

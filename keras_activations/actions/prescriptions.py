@@ -9,6 +9,8 @@ from keras_activations.actions.traits import (
 )
 from keras_activations.health.saturation import IN_REACH
 
+# Rules whose findings rescaling may heal.
+OF_ACTIVATIONS = ("saturation", "dead_units", "vanishing_gradient")
 # Causes that a learning rate still too high may look like.
 _OF_A_RATE = ("unknown", "large_weights")
 # Causes that are plain to see, whatever else was done before.
@@ -25,13 +27,15 @@ def for_finding(finding, patient):
     model = patient.model
     if finding.medicine == IN_REACH:
         return [m.NONE_IN_REACH]
+    if patient.shrunk and finding.rule in OF_ACTIVATIONS:
+        return [m.NONE_WHERE_SHRUNK]
     if finding.cause == "unscaled_targets":
         return [m.RESTART_WITH_TARGETS, m.RESTORE_AND_CLIP, m.RESTORE]
     if finding.cause == "weight_decay":
         return [m.RESTORE_AND_LIMIT_DECAY, m.RESTART, m.RESTORE]
     if finding.cause == "alike_weights":
         return [m.RESTART_WITH_NEW_WEIGHTS, m.RESCALE, m.RESTORE]
-    if finding.rule in ("saturation", "dead_units", "vanishing_gradient"):
+    if finding.rule in OF_ACTIVATIONS:
         if finding.cause == "learning_rate":
             return [m.RESTORE_OLDER, m.RESTORE_OLDER, m.RESCALE]
         if finding.cause == "unscaled_inputs":
@@ -73,6 +77,8 @@ def for_finding(finding, patient):
         return [m.RESTART_FOR_DATA, m.RESTART, m.RESTORE_AND_CLIP]
     if finding.rule == "exploding_gradient" and finding.cause == "large_weights":
         return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
+    if finding.rule == "nonfinite" and patient.unchanged:  # nothing to go back to
+        return [m.SHRINK, m.RESTORE_OLDER, m.SHRINK]
     return [m.RESTORE, m.RESTORE_OLDER, m.RESTORE_OLDER]
 
 

@@ -11,6 +11,7 @@ from keras_activations.actions.initialisation import (
     scale_down,
 )
 from keras_activations.actions.rescaling import rescale
+from keras_activations.actions.shrinking import shrink_before
 from keras_activations.actions.slots import inner_optimizer
 from keras_activations.actions.traits import too_large
 from keras_activations.actions.untreatable import NothingToChange, Untreatable
@@ -77,6 +78,23 @@ def with_new_weights(patient):
     """Kernels whose entries are alike are drawn anew, where there are any, likewise."""
     paths = draw_anew(patient.model, patient.optimizer)
     return _changed(patient, paths, "drew the weights of {} anew, around 0")
+
+
+def shrunk(patient, finding, batch):
+    """Weights that make the ill layer overflow are scaled down."""
+    model, optimizer = patient.model, patient.optimizer
+    try:
+        done = shrink_before(model, optimizer, finding.layer, batch.inputs)
+    except NotTaken as error:
+        raise Untreatable(str(error)) from error
+    if done is None:
+        raise Untreatable(
+            "its output is no finite one with smaller weights before it either"
+        )
+    path, factor = done
+    patient.shrunk = True
+    patient.guard.norms.learn_anew()
+    return f"scaled the weights of {path} by {factor:.2g}, so that nothing overflows"
 
 
 def _changed(patient, paths, text):

@@ -13,7 +13,7 @@ from keras_activations.actions.guard import UpdateGuard
 from keras_activations.actions.patient import Batch, Patient
 from keras_activations.actions.snapshots import Snapshots
 from keras_activations.actions.traits import too_large
-from keras_activations.actions.untreatable import NothingToChange
+from keras_activations.actions.untreatable import NothingToChange, Untreatable
 from keras_activations.health.finding import CAUSES, RULES, Finding
 from tests.actions.patients import patient_of
 
@@ -35,10 +35,12 @@ def exponential():
     return [layers.Dense(2, "exponential")]
 
 
-def chosen(rule, cause="unknown", hidden=plain, optimizer=None):
+def chosen(rule, cause="unknown", hidden=plain, optimizer=None, updates=1, **facts):
+    optimizer = optimizer or keras.optimizers.Adam()
+    optimizer.iterations.assign(updates)
     model = keras.Sequential([keras.Input((3,)), *hidden(), layers.Dense(1)])
     finding = Finding(7, 0, "dense", rule, 1.0, 0.0, "rescue", "Ill.", cause)
-    return prescriptions.for_finding(finding, patient_of(model, optimizer))
+    return prescriptions.for_finding(finding, patient_of(model, optimizer, **facts))
 
 
 @pytest.mark.parametrize(
@@ -75,6 +77,17 @@ def chosen(rule, cause="unknown", hidden=plain, optimizer=None):
 )
 def test_the_first_one(rule, cause, hidden, first):
     assert chosen(rule, cause, hidden)[0] is first
+
+
+def test_before_the_first_update_there_is_nothing_to_go_back_to():
+    assert chosen("nonfinite", updates=0)[0] is medicines.SHRINK
+
+
+@pytest.mark.parametrize("rule", ["saturation", "dead_units", "vanishing_gradient"])
+def test_what_was_scaled_down_is_not_scaled_up_again(rule):
+    [only] = chosen(rule, "small_weights", shrunk=True)
+    with pytest.raises(Untreatable, match="nothing overflows"):
+        only.give(None, None, None)
 
 
 @pytest.mark.parametrize(
