@@ -56,6 +56,11 @@ def bad_gradient():
     return [layers.Dense(24), Root()]
 
 
+def overflowing():
+    huge = keras.initializers.RandomNormal(stddev=1e25, seed=1)
+    return [layers.Dense(24, "relu", kernel_initializer=huge) for _ in range(2)]
+
+
 def healthy():
     return [layers.Dense(24, "tanh"), layers.Dense(24, "relu")]
 

@@ -16,7 +16,7 @@ CURED = {
     "saturation": [ill.saturated, ill.saturated_apart, ill.ones],
     "dead_units": [ill.dead, ill.dead_convolution],
     "vanishing_gradient": [ill.vanishing],
-    "nonfinite": [ill.bad_gradient],
+    "nonfinite": [ill.bad_gradient, ill.overflowing],
 }
 CASES = [(rule, hidden) for rule, cases in CURED.items() for hidden in cases]
 

@@ -78,7 +78,9 @@ def for_finding(finding, patient):
     if finding.rule == "exploding_gradient" and finding.cause == "large_weights":
         return [m.RESTART, m.RESTORE, m.RESTORE_OLDER]
     if finding.rule == "nonfinite" and patient.unchanged:  # nothing to go back to
-        return [m.SHRINK, m.SHRINK, m.RESTORE_OLDER]
+        large = finding.cause == "large_weights"
+        first = m.RESTART_WITH_USUAL_WEIGHTS if large else m.SHRINK
+        return [first, m.SHRINK, m.RESTORE_OLDER]
     return [m.RESTORE, m.RESTORE_OLDER, m.RESTORE_OLDER]
 
 

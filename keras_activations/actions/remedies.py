@@ -88,9 +88,7 @@ def shrunk(patient, finding, batch):
     except NotTaken as error:
         raise Untreatable(str(error)) from error
     if done is None:
-        raise Untreatable(
-            "its output is no finite one with smaller weights before it either"
-        )
+        raise Untreatable("smaller weights before it make no difference")
     path, factor = done
     patient.shrunk = True
     patient.guard.norms.learn_anew()

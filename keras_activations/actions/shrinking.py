@@ -13,9 +13,8 @@ from keras_activations.telemetry.layouts import layer_at
 
 STEP = 0.25
 STEPS = 8
-ROOM = (
-    1 / 64
-)  # finite is not enough: where they nearly overflow, exponentials choose one unit
+# Finite is not enough: where they nearly overflow, exponentials choose one unit.
+ROOM = 1 / 64
 NEAREST = 3  # layers that are tried, from the ill one backwards
 
 

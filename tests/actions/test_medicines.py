@@ -81,6 +81,8 @@ def test_the_first_one(rule, cause, hidden, first):
 
 def test_before_the_first_update_there_is_nothing_to_go_back_to():
     assert chosen("nonfinite", updates=0)[0] is medicines.SHRINK
+    first, *_ = chosen("nonfinite", "large_weights", updates=0)
+    assert first is medicines.RESTART_WITH_USUAL_WEIGHTS
 
 
 @pytest.mark.parametrize("rule", ["saturation", "dead_units", "vanishing_gradient"])
