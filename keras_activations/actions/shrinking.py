@@ -40,15 +40,24 @@ def shrink_before(model, optimizer, path, inputs):
         if finite:
             return None  # with another batch it was not: no size to go by
         for layer, variables in before[-NEAREST:][::-1]:
-            kept = [keras.ops.convert_to_numpy(v.value) for v in variables]
-            for number in range(1, STEPS + 1):
-                _scale(variables, kept, STEP**number)
-                if _looked_at(model, ill, inputs)[0]:
-                    factor = ROOM * STEP**number
-                    _scale(variables, kept, factor)
-                    forget(optimizer, variables)
-                    return layer.path, factor
-            _scale(variables, kept, 1.0)
+            factor = _factor(model, ill, variables, inputs)
+            if factor is not None:
+                _scale(variables, _values(variables), factor)
+                forget(optimizer, variables)
+                return layer.path, factor
+    return None
+
+
+def _factor(model, ill, variables, inputs):
+    """By what to scale the variables, None if no factor will do; leaves them as they are."""
+    kept = _values(variables)
+    try:
+        for number in range(1, STEPS + 1):
+            _scale(variables, kept, STEP**number)
+            if _looked_at(model, ill, inputs)[0]:
+                return ROOM * STEP**number
+    finally:
+        _scale(variables, kept, 1.0)
     return None
 
 
@@ -75,6 +84,10 @@ def _can_be_scaled(layer, output):
     rank = getattr(getattr(output, "shape", None), "rank", None)
     known = rank is not None and affine(layer, rank) is not None
     return known and layer.trainable and not adapted(layer)
+
+
+def _values(variables):
+    return [keras.ops.convert_to_numpy(v.value) for v in variables]
 
 
 def _scale(variables, values, factor):

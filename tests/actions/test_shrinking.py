@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from keras_activations.actions.feeds import NotTaken
 from keras_activations.actions.shrinking import shrink_before
 from tests.ill import treating
 
@@ -68,6 +69,27 @@ def test_weights_that_are_not_to_blame_stay():
     x, _ = separable()
     before = [v.numpy() for v in model.variables]
     assert shrink_before(model, None, f"{model.name}/ill", x) is None
+    for variable, old in zip(model.variables, before, strict=True):
+        assert (variable.numpy() == old).all()
+
+
+def test_a_layer_that_refuses_smaller_weights_leaves_them_as_they_were():
+    class Refusing(Careless):
+        calls = 0
+
+        def call(self, x):
+            self.calls += 1
+            if self.calls == 2:  # the first look is over
+                raise ValueError("no")
+            return super().call(x)
+
+    refusing = Refusing(name="ill")
+    model = model_with(refusing)
+    refusing.calls = 0  # Keras's own, while the model was built, do not count
+    x, _ = separable()
+    before = [v.numpy() for v in model.variables]
+    with pytest.raises(NotTaken, match="no"):
+        shrink_before(model, None, f"{model.name}/ill", x)
     for variable, old in zip(model.variables, before, strict=True):
         assert (variable.numpy() == old).all()
 
