@@ -1,5 +1,6 @@
 """What every test shares: a quiet TensorFlow, a seed, clean sessions, XLA on and off."""
 
+import gc
 import os
 
 # Read by TensorFlow once, when it is imported.
@@ -40,6 +41,15 @@ LONGEST = (
 def pytest_collection_modifyitems(items):
     """Begins with the longest files; the others keep their order."""
     items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
+def pytest_collection_finish():
+    """What imports made lives as long as the tests: garbage collection need not look at it again.
+
+    Measured: half the time that collections take.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_auto_num_workers():
