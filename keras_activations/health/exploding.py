@@ -113,7 +113,8 @@ class ExplodingGradient:
         sizes = [math.hypot(*gradient_norms(w).values()) for w in (first, window)]
         if self.floor < min(sizes) and max(sizes) < math.inf:
             return [self._explosion(window, norms, self.floor)]
-        found = self._overwritten(window)
+        # Not long by chance, where a plateau is left at last.
+        found = self._overwritten(first) and self._overwritten(window)
         return [] if found is None else [found]
 
     def _threshold(self, past):

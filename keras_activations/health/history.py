@@ -87,6 +87,10 @@ class History:
         guess = math.log(outputs[0].units or 1)
         return statistics.median(self.losses[-1]) > FALLEN * guess > 0
 
+    def has_come_to_rest(self, window):
+        """Whether the loss no longer falls, after long enough, as far as known."""
+        return self._long_enough(window) and self.rests()
+
     def rests(self):
         """Whether the loss no longer falls, of a run that has been long enough."""
         _, before, last = map(statistics.median, self.losses)

@@ -5,6 +5,7 @@ import dataclasses
 from keras_activations.health import anatomy
 from keras_activations.health.dead import sparse
 from keras_activations.health.finding import Finding
+from keras_activations.health.norms import gradient_norms
 
 # Windows without a trace of it after which an illness is over.
 RECOVERED = 3
@@ -139,7 +140,20 @@ def harmless(finding, window, history):
     if finding.rule not in ("saturation", "dead_units", "vanishing_gradient"):
         return False
     if history.learns(window):
-        return finding.cause in ("unknown", "learning_rate")
+        known = finding.cause not in ("unknown", "learning_rate")
+        return not known and not _never_learnt(finding, window, history)
     if finding.rule != "dead_units" or finding.cause != "unknown":
         return False
     return sparse(window.layers.get(finding.layer)) and history.falls(window)
+
+
+def _never_learnt(finding, window, history):
+    """Whether a layer's gradient was lost from the start, and the loss no longer falls.
+
+    Then only the layers behind it have learnt, the last one's bias for instance.
+    """
+    if finding.rule != "vanishing_gradient" or not history.has_come_to_rest(window):
+        return False
+    norms = gradient_norms(history.first)
+    at_first = norms.get(finding.layer, 0.0) / max([*norms.values(), 1e-30])
+    return at_first < finding.threshold and finding.value < finding.threshold / 10

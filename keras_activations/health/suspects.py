@@ -74,7 +74,8 @@ def unscaled_inputs(case):
     size = gates.input_size(case.first)
     if size is None:
         return None
-    lost = case.finding.rule == "vanishing_gradient" and size > 0
+    # Of inputs too small no gradient comes, and units are left to their biases.
+    lost = case.finding.rule in ("vanishing_gradient", "dead_units") and size > 0
     weight = max(size / UNSCALED_INPUTS, TINY_INPUTS / size if lost else 0.0)
     if not weight > 1:
         return None

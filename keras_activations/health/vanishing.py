@@ -2,7 +2,7 @@
 
 import math
 
-from keras_activations.health import anatomy
+from keras_activations.health import anatomy, withering
 from keras_activations.health.norms import gradient_norms
 from keras_activations.health.streaks import (
     check_patience,
@@ -15,6 +15,7 @@ from keras_activations.health.weights import ALIKE, alike, kernels
 
 _CLOSER = 30
 _APART = "draw them at random around 0"
+_HOLD = "keep the weights from shrinking"
 
 
 class VanishingGradient:
@@ -103,11 +104,16 @@ class VanishingGradient:
 class _Closer(VanishingGradient):
     """The first layer is judged by its kernel: inputs too small are lost to it alone.
 
-    And so is what would tell the units of a layer apart, where their weights are alike.
+    And so is what would tell the units of a layer apart, where their weights are alike,
+    and any signal where all weights have withered.
     """
 
     def look(self, window, first):
-        return super().look(window, first) or self._units_alike(window, first)
+        return (
+            super().look(window, first)
+            or self._units_alike(window, first)
+            or self._withered(window, first)
+        )
 
     def _units_alike(self, window, first):
         for path in anatomy.weighted(first):
@@ -121,6 +127,14 @@ class _Closer(VanishingGradient):
                 text = f"{seen} learn the same, and do the work of few: {_APART}."
                 return [finding_at(self, window, path, value, ALIKE, text, _APART)]
         return []
+
+    def _withered(self, window, first):
+        share = withering.left(first, window)
+        if share is None or not share < withering.SHRUNK:
+            return []
+        path, limit = anatomy.weighted(first)[0], withering.SHRUNK
+        text = f"hardly any signal is left: {_HOLD}."
+        return [finding_at(self, window, path, share, limit, text, _HOLD)]
 
     def _ratios(self, window):
         ratios = super()._ratios(window)

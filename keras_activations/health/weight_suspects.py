@@ -2,7 +2,7 @@
 
 import math
 
-from keras_activations.health import anatomy, gates, suspects, weights
+from keras_activations.health import anatomy, gates, suspects, weights, withering
 from keras_activations.health.suspects import Suspicion, embeddings, worst
 
 # Times He's initialiser, times below Glorot's.
@@ -12,8 +12,6 @@ SMALL_WEIGHTS = 4.0
 LARGE_BIAS = 1.0
 # Deviation that a signal has grown to, of inputs of size 1.
 GROWN_SIGNAL = 20.0
-# Share of their size that all weights have fallen to.
-SHRUNK = 0.2
 
 
 def large_weights(case):
@@ -80,23 +78,14 @@ def weight_decay(case):
     """Kernels that have shrunk, every one of them."""
     if case.first is None or case.window is None:
         return None
-    left = []
-    for path in anatomy.weighted(case.first):
-        stats = case.window.layers.get(path)
-        now = weights.kernels(stats) if stats is not None else []
-        known = weights.kernels(case.first.layers[path])
-        for before, after in zip(known, now, strict=False):
-            sizes = weights.rms_before(before), weights.rms(after)
-            if None in sizes or not sizes[0] > 0:
-                return None
-            left.append(sizes[1] / sizes[0])
-    if not left or not max(left) < SHRUNK:
+    left = withering.left(case.first, case.window)
+    if left is None or not left < withering.SHRUNK:
         return None
     evidence = (
-        f"the weights are not held against what shrinks them (to {max(left):.1%} and "
+        f"the weights are not held against what shrinks them (to {left:.1%} and "
         "less of what they were)"
     )
-    return Suspicion("weight_decay", evidence, SHRUNK / max(*left, 1e-9))
+    return Suspicion("weight_decay", evidence, withering.SHRUNK / max(left, 1e-9))
 
 
 def dead_bias(case):

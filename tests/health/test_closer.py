@@ -73,6 +73,24 @@ def test_units_that_are_alike(now):
         assert_one_sentence(finding, "its 50 units learn the same", "around 0")
 
 
+@pytest.mark.parametrize("left", [0.1, 0.3])
+def test_weights_that_wither_before_anything_is_learnt(left):
+    examiner = Examiner(rules.default_rules(), dict.fromkeys(RULES, "warn"))
+    found = []
+    for number in range(30):
+        size = 0.7 * max(left, 0.8**number)
+        layers = kernel("a", size=size), kernel("b", size=size)
+        window = network(*layers, loss=2.3, step=1 + 10 * number)
+        found += examiner.judge_window(window)
+    assert bool(found) == (left < 0.2)
+    for finding in found:
+        assert (finding.rule, finding.cause) == ("vanishing_gradient", "weight_decay")
+        assert finding.step == 101
+        assert_one_sentence(
+            finding, "hardly any signal is left", "lower the weight decay"
+        )
+
+
 OUTPUT = {"is_output": True, "activation": "softmax", "units": 10}
 
 
@@ -118,6 +136,31 @@ def test_nor_is_it_hidden_by_what_the_last_bias_learns():
     assert not run(SATURATED, [1.28, 1.26, 1.2, *[1.1] * 27])
 
 
+RESTS = [0.36, 0.3, 0.2, *[0.07] * 27]
+FALLS = [0.36, 0.3, *[0.2 * 0.9**number for number in range(28)]]
+
+
+@pytest.mark.parametrize(
+    ("first", "losses", "found"),
+    [(1e-7, RESTS, True), (1e-2, RESTS, False), (1e-7, FALLS, False)],
+)
+def test_nor_by_what_the_last_layers_learn_where_the_first_never_did(
+    first, losses, found
+):
+    examiner = Examiner(rules.default_rules(), dict.fromkeys(RULES, "warn"))
+    findings = []
+    for number, loss in enumerate(losses):
+        lost = kernel("a", grads=(1e-7 if number else first, 1e-8))
+        window = network(
+            lost, kernel("b", grads=(0.3, 0.3)), loss=loss, step=1 + 10 * number
+        )
+        findings += examiner.judge_window(window)
+    assert bool(findings) == found
+    for finding in findings:
+        assert (finding.rule, finding.layer) == ("vanishing_gradient", "a")
+        assert finding.step >= 101
+
+
 @pytest.mark.parametrize("layers", [LOST, SATURATED, DEAD, THROWN])
 def test_but_not_where_it_falls_or_is_unknown(layers):
     assert not run(layers, [2.3 * 0.98**number for number in range(30)])
@@ -147,6 +190,16 @@ def test_nor_where_it_came_later():
     for number in range(30):
         layers = SATURATED if number else (kernel("a", size=9.0), kernel("b"))
         window = network(*layers, loss=2.3, inputs=RAW, step=1 + 10 * number)
+        found += examiner.judge_window(window)
+    assert not found
+
+
+def test_nor_one_long_step_from_a_plateau():
+    examiner = Examiner(rules.default_rules(), dict.fromkeys(RULES, "warn"))
+    found = []
+    for number in range(30):
+        layers = THROWN if number == 10 else (kernel("a"), kernel("b"))
+        window = network(*layers, loss=2.3, step=1 + 10 * number)
         found += examiner.judge_window(window)
     assert not found
 
