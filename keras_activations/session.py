@@ -102,7 +102,7 @@ class Session:
             on_detach()
 
         def before_call(draw):
-            self._treatment.before_step()
+            self._treatment.before_step(lambda: self.probe.step)
             if self._treatment.waiting:
                 on_treated(self._treatment.give_with(draw(), self.probe.step))
 

@@ -144,6 +144,21 @@ def test_a_callback_does_not_raise_the_rate_again():
     assert float(model.optimizer.learning_rate) <= 5.0 * 1.01
 
 
+@pytest.mark.parametrize("jit", [False, True])
+def test_nothing_is_lost_that_was_learnt_before_a_callback_raised_the_rate(jit):
+    epochs, steps = 3, ill.ROWS // ill.BATCH
+    rates = [0.1] * epochs + [300.0] * epochs
+    raising = keras.callbacks.LearningRateScheduler(lambda epoch: rates[epoch])
+    monitor = treating("rescue", every=7)
+    model = compiled(ill.healthy, keras.optimizers.SGD(0.1), jit_compile=jit)
+    losses = fit(model, monitor, epochs=2 * epochs, callbacks=[raising])["loss"]
+    (done, *_) = interventions(monitor)
+    assert f"restored the weights and slots of step {epochs * steps}" in done.message
+    assert "lowered the learning rate from 300 to 0.1" in done.message
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.1)
+    assert losses[-1] < losses[epochs - 1]
+
+
 @pytest.mark.parametrize(
     ("hidden", "policy", "jit"),
     [

@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from keras_activations.actions.slots import inner_optimizer
 
+BACK_OFF = 0.1  # what a rate that may be too high is multiplied by
+
 
 @dataclasses.dataclass
 class Limits:

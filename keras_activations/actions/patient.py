@@ -12,7 +12,12 @@ import tensorflow as tf
 from keras_activations.actions.bounds import Bounds
 from keras_activations.actions.decay import DecayLimit
 from keras_activations.actions.feeds import NotTaken
-from keras_activations.actions.learning_rate import keep_below, momentum_of
+from keras_activations.actions.learning_rate import (
+    BACK_OFF,
+    keep_below,
+    momentum_of,
+    rate_of,
+)
 from keras_activations.actions.preconditioning import knows_how
 from keras_activations.actions.slots import forget, inner_optimizer
 from keras_activations.actions.snapshots import Snapshots, looks_healthy
@@ -63,6 +68,7 @@ class Patient:
     loss: float | None = None
     shrunk: bool = False
     _updates_before: int = 0
+    _rate_before: float | None = None
 
     def __post_init__(self):
         self._decay = DecayLimit(self.model, self.optimizer)
@@ -76,7 +82,7 @@ class Patient:
     def begin(self, trace_anew):
         """A run begins; `trace_anew` as above."""
         self.trace_anew = trace_anew
-        self.greatest_rate, self.shrunk = math.inf, False
+        self.greatest_rate, self.shrunk, self._rate_before = math.inf, False, None
         self.stride = self.norm = self.loss = None
         if self.guard is not None:
             self._updates_before = self._updates
@@ -131,6 +137,18 @@ class Patient:
         """Keeps a lowered learning rate low: a callback may set it before each step."""
         if self.slowed:
             keep_below(self.optimizer, self.greatest_rate)
+
+    def rate_raised(self):
+        """Looks at the learning rate: what it was before, if it was raised far since.
+
+        Returns:
+            float, or None if it was not, or is no number.
+        """
+        rate = rate_of(self.optimizer)
+        before, self._rate_before = self._rate_before, rate
+        if not rate or not before:
+            return None
+        return before if before < BACK_OFF * rate else None
 
     def retrace(self):
         """Has the step traced anew.

@@ -3,12 +3,12 @@
 import math
 
 from keras_activations.actions import learning_rate
+from keras_activations.actions.learning_rate import BACK_OFF
 from keras_activations.actions.slots import inner_optimizer
 from keras_activations.actions.untreatable import Untreatable
 from keras_activations.health import suspects
 from keras_activations.health.weights import lasting
 
-BACK_OFF = 0.1
 # Size of an update that a rate is lowered to at least, where the rate was the cause.
 LEAST = 2 * suspects.LONG_STRIDE
 USUAL_MOMENTUM = 0.9

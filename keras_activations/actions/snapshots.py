@@ -42,6 +42,11 @@ class Snapshots:
         else:
             self._windows += 1
 
+    def take_before_raise(self, step, rate):
+        """Between a healthy step and one whose learning rate was raised far above this."""
+        self._before, self._last = self._last, (step, _read(self._variables()), rate)
+        self._windows = 0
+
     def begin_anew(self, step):
         """At the start, or after weights were treated: what was kept before is ill."""
         self._before, self._last = None, self._taken(step)

@@ -56,6 +56,7 @@ class Treatment:
         self._bad_steps = BadSteps()
         self._far_rows = FarRows(self.guard)
         self._batch: Batch | None = None
+        self._well = True  # in the last window
         self.on_changed = lambda momentum: None
 
     def begin(self, step, trace_anew=None):
@@ -66,7 +67,7 @@ class Treatment:
             trace_anew: see `Patient`.
         """
         self._patient.begin(trace_anew)
-        self._cases, self._due = {}, []
+        self._cases, self._due, self._well = {}, [], True
         self._far_rows.begin()
         # How many steps a loop by hand makes before it has them judged is its own affair.
         execution = getattr(self._patient.model, "steps_per_execution", 1)
@@ -85,9 +86,14 @@ class Treatment:
         with self._patient.tracing():
             yield
 
-    def before_step(self):
-        """To be called before each step of `fit`."""
+    def before_step(self, step):
+        """To be called before each step of `fit`; `step` tells how many were done."""
         self._patient.keep_rate()
+        if not self._rescues:
+            return
+        rate = self._patient.rate_raised()
+        if rate is not None and self._well:
+            self._patient.snapshots.take_before_raise(step(), rate)
 
     @property
     def waiting(self):
@@ -113,6 +119,8 @@ class Treatment:
             self._patient.see(judgement.window)
         if judgement.dropped and not self._far_rows.again(judgement):
             self._patient.let_clip()
+        if judgement.window is not None or judgement.ill:
+            self._well = self._is_well(judgement)
         done = []
         for finding in judgement.findings:
             if finding.action == "clip":
@@ -123,7 +131,7 @@ class Treatment:
         # With entries zeroed the rest of such a step is learnt from.
         if fault is not None and (judgement.dropped or not self.guard.zeroing):
             done += self._followed(fault, step)
-        elif self._rescues and not judgement.ill and not self._due:
+        elif self._rescues and judgement.window is not None and self._well:
             self._keep(judgement.window, step)
         return done
 
@@ -234,6 +242,10 @@ class Treatment:
             if f.action in ("clip", "rescue")
         ]
 
+    def _is_well(self, judgement):
+        window = judgement.window
+        healthy = window is None or self._patient.looks_healthy(window)
+        return healthy and not judgement.ill and not self._due
+
     def _keep(self, window, step):
-        if window is not None and self._patient.looks_healthy(window):
-            self._patient.snapshots.take(step, self._patient.has_learnt(window))
+        self._patient.snapshots.take(step, self._patient.has_learnt(window))

@@ -64,6 +64,25 @@ def test_two_generations_some_windows_apart():
     assert snapshots.restore() == SPACING
 
 
+def test_what_there_was_before_a_rate_was_raised_is_kept_with_that_rate():
+    model = network()
+    snapshots = Snapshots(model, model.optimizer)
+    snapshots.take(1)
+    first = values(model)
+    train(model)
+    weights = values(model)
+    snapshots.take_before_raise(7, 0.001)
+    train(model)
+    assert (snapshots.step, snapshots.rate()) == (7, 0.001)
+    assert snapshots.restore() == 7
+    assert_same(values(model), weights)
+    snapshots.take(11)
+    snapshots.take_before_raise(12, 0.001)
+    assert snapshots.restore(older=True) == 7
+    assert_same(values(model), weights)
+    assert any((one != other).any() for one, other in zip(first, weights, strict=True))
+
+
 def test_what_was_kept_of_weights_that_were_treated_since_is_not_gone_back_to():
     model = network()
     snapshots = Snapshots(model, model.optimizer)
