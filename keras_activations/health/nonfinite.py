@@ -78,8 +78,8 @@ def _message(fault, between, batch, epoch):
     if fault.where == "loss":
         return (
             f"{text}: ",
-            "look for the logarithm of 0 or targets that are not finite, and let the "
-            "loss take logits",
+            "look for the logarithm of 0 or less, or targets that are not finite, and let "
+            "the loss take logits",
         )
     return (
         f"{text}, the first place in the step that is not finite: ",
