@@ -58,6 +58,28 @@ def rate_of(optimizer):
     return float(keras.ops.convert_to_numpy(rate.value))
 
 
+class RateWatch:
+    """Sees a learning rate that is a number being raised, from step to step.
+
+    Args:
+        optimizer: the optimizer.
+    """
+
+    def __init__(self, optimizer):
+        self._optimizer = optimizer
+        self._rate = None
+
+    def raised_from(self):
+        """What the rate was at the last look, where it has grown over tenfold since.
+
+        Returns:
+            float, or None where it has not, or is no number.
+        """
+        before, self._rate = self._rate, rate_of(self._optimizer)
+        grown = before and self._rate and before < BACK_OFF * self._rate
+        return before if grown else None
+
+
 def back_off(optimizer, factor):
     """Multiplies a learning rate that is a number.
 

@@ -7,17 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from keras_activations.actions.bounds import Bounds
 from keras_activations.actions.decay import DecayLimit
 from keras_activations.actions.feeds import NotTaken
-from keras_activations.actions.learning_rate import (
-    BACK_OFF,
-    keep_below,
-    momentum_of,
-    rate_of,
-)
+from keras_activations.actions.learning_rate import keep_below, momentum_of
 from keras_activations.actions.preconditioning import knows_how
 from keras_activations.actions.slots import forget, inner_optimizer
 from keras_activations.actions.snapshots import Snapshots, looks_healthy
@@ -26,14 +20,6 @@ from keras_activations.actions.untreatable import Untreatable
 from keras_activations.health.history import LEARNT
 from keras_activations.health.norms import total_norm
 from keras_activations.health.weights import longest_stride
-
-
-@dataclasses.dataclass(frozen=True)
-class Batch:
-    """What a model was called with, and the targets where they are known."""
-
-    inputs: Any
-    targets: Any = None
 
 
 @dataclasses.dataclass
@@ -68,7 +54,6 @@ class Patient:
     loss: float | None = None
     shrunk: bool = False
     _updates_before: int = 0
-    _rate_before: float | None = None
 
     def __post_init__(self):
         self._decay = DecayLimit(self.model, self.optimizer)
@@ -82,7 +67,7 @@ class Patient:
     def begin(self, trace_anew):
         """A run begins; `trace_anew` as above."""
         self.trace_anew = trace_anew
-        self.greatest_rate, self.shrunk, self._rate_before = math.inf, False, None
+        self.greatest_rate, self.shrunk = math.inf, False
         self.stride = self.norm = self.loss = None
         if self.guard is not None:
             self._updates_before = self._updates
@@ -137,18 +122,6 @@ class Patient:
         """Keeps a lowered learning rate low: a callback may set it before each step."""
         if self.slowed:
             keep_below(self.optimizer, self.greatest_rate)
-
-    def rate_raised(self):
-        """Looks at the learning rate: what it was before, if it was raised far since.
-
-        Returns:
-            float, or None if it was not, or is no number.
-        """
-        rate = rate_of(self.optimizer)
-        before, self._rate_before = self._rate_before, rate
-        if not rate or not before:
-            return None
-        return before if before < BACK_OFF * rate else None
 
     def retrace(self):
         """Has the step traced anew.
@@ -259,20 +232,3 @@ class Patient:
         if not self.guard.clipping:
             self.guard.clipping = True
             self.retrace()
-
-    def batch_of(self, data):
-        """A `Batch` of the training data.
-
-        Raises:
-            Untreatable: if it is not as Keras's own `train_step` takes it.
-        """
-        try:
-            inputs, targets, _ = keras.utils.unpack_x_y_sample_weight(data)
-        except ValueError as error:
-            raise Untreatable(str(error)) from error
-        strategy = self.model.distribute_strategy
-        return Batch(
-            *tf.nest.map_structure(
-                lambda x: strategy.experimental_local_results(x)[0], (inputs, targets)
-            )
-        )

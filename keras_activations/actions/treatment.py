@@ -4,13 +4,15 @@ import contextlib
 
 from keras_activations.actions import prescriptions
 from keras_activations.actions.bad_steps import BadSteps
+from keras_activations.actions.batches import Batch, batch_of
 from keras_activations.actions.bounds import Bounds
 from keras_activations.actions.cases import Case, intervention
 from keras_activations.actions.clipping import clip
 from keras_activations.actions.far_rows import FarRows
 from keras_activations.actions.guards import guard_for
+from keras_activations.actions.learning_rate import RateWatch
 from keras_activations.actions.medicines import Medicine
-from keras_activations.actions.patient import Batch, Patient
+from keras_activations.actions.patient import Patient
 from keras_activations.actions.snapshots import Snapshots
 from keras_activations.actions.untreatable import NothingToChange, Untreatable
 
@@ -57,6 +59,7 @@ class Treatment:
         self._far_rows = FarRows(self.guard)
         self._batch: Batch | None = None
         self._well = True  # in the last window
+        self._rate = RateWatch(optimizer)
         self.on_changed = lambda momentum: None
 
     def begin(self, step, trace_anew=None):
@@ -68,6 +71,7 @@ class Treatment:
         """
         self._patient.begin(trace_anew)
         self._cases, self._due, self._well = {}, [], True
+        self._rate = RateWatch(self._patient.optimizer)
         self._far_rows.begin()
         # How many steps a loop by hand makes before it has them judged is its own affair.
         execution = getattr(self._patient.model, "steps_per_execution", 1)
@@ -91,7 +95,7 @@ class Treatment:
         self._patient.keep_rate()
         if not self._rescues:
             return
-        rate = self._patient.rate_raised()
+        rate = self._rate.raised_from()
         if rate is not None and self._well:
             self._patient.snapshots.take_before_raise(step(), rate)
 
@@ -143,7 +147,7 @@ class Treatment:
         """
         due, self._due = self._due, []
         try:
-            batch = self._patient.batch_of(data)
+            batch = batch_of(self._patient.model, data)
         except Untreatable as reason:
             return [self._refused(*each, reason, step) for each in due]
         return [self._given(*each, step, batch) for each in due]

@@ -1,11 +1,12 @@
 """Illnesses: findings that have one root, of which one is told, and harmless ones."""
 
 import dataclasses
+import math
 
 from keras_activations.health import anatomy
 from keras_activations.health.dead import sparse
 from keras_activations.health.finding import Finding
-from keras_activations.health.norms import gradient_norms
+from keras_activations.health.norms import norm_ratios
 
 # Windows without a trace of it after which an illness is over.
 RECOVERED = 3
@@ -154,6 +155,5 @@ def _never_learnt(finding, window, history):
     """
     if finding.rule != "vanishing_gradient" or not history.has_come_to_rest(window):
         return False
-    norms = gradient_norms(history.first)
-    at_first = norms.get(finding.layer, 0.0) / max([*norms.values(), 1e-30])
+    at_first = norm_ratios(history.first).get(finding.layer, math.inf)
     return at_first < finding.threshold and finding.value < finding.threshold / 10

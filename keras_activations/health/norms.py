@@ -16,6 +16,18 @@ def gradient_norms(window):
     }
 
 
+def norm_ratios(window):
+    """Dict of layer path to its gradient's norm over the greatest layer's.
+
+    Empty where that is 0 or not finite.
+    """
+    norms = gradient_norms(window)
+    greatest = max(norms.values(), default=0.0)
+    if not 0 < greatest < math.inf:
+        return {}
+    return {path: norm / greatest for path, norm in norms.items()}
+
+
 def total_norm(window):
     """Norm of all gradients of a window together, or None where there are none."""
     norms = [stats.gradient_norm for stats in window.layers.values()]

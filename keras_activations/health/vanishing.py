@@ -3,7 +3,7 @@
 import math
 
 from keras_activations.health import anatomy, withering
-from keras_activations.health.norms import gradient_norms
+from keras_activations.health.norms import gradient_norms, norm_ratios
 from keras_activations.health.streaks import (
     check_patience,
     check_share,
@@ -85,11 +85,7 @@ class VanishingGradient:
         return False
 
     def _ratios(self, window):
-        norms = gradient_norms(window)
-        greatest = max(norms.values(), default=0.0)
-        if not 0 < greatest < math.inf:
-            return {}
-        return {path: norm / greatest for path, norm in norms.items()}
+        return norm_ratios(window)
 
     def _message(self, stats, value):
         size = f"{value:.1e} of the greatest layer's" if value else "exactly 0"

@@ -8,9 +8,10 @@ import pytest
 from keras import layers
 
 from keras_activations.actions import medicines, prescriptions, remedies
+from keras_activations.actions.batches import Batch
 from keras_activations.actions.bounds import Bounds
 from keras_activations.actions.guard import UpdateGuard
-from keras_activations.actions.patient import Batch, Patient
+from keras_activations.actions.patient import Patient
 from keras_activations.actions.snapshots import Snapshots
 from keras_activations.actions.traits import too_large
 from keras_activations.actions.untreatable import NothingToChange, Untreatable
