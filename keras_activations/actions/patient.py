@@ -174,8 +174,13 @@ class Patient:
         self.guard.norms.learn_anew()
         self.retrace()
 
-    def rewrite_for_data(self, inputs):
+    def rewrite_for_data(self, inputs, beyond=0.0):
         """Has the layers that see the data compute what they would of standardised data.
+
+        Args:
+            inputs: one batch.
+            beyond: only where the root mean square of the data is above it. Defaults
+                to 0.
 
         Returns:
             bool: whether that can be done.
@@ -184,19 +189,23 @@ class Patient:
         if preconditioner.rewritten or preconditioner.layers:
             return False  # it was done, and learnt from since
         try:
-            return preconditioner.rewrite(self.model, inputs, self.optimizer)
+            return preconditioner.rewrite(self.model, inputs, self.optimizer, beyond)
         except NotTaken:
             return False
 
-    def standardised_targets(self, batch):
+    def standardised_targets(self, batch, only_large=False):
         """What it takes to make updates as though the targets were standardised.
+
+        Args:
+            batch: a `Batch`.
+            only_large: see `targets.standardised_targets`.
 
         Raises:
             OtherTargets: if that cannot be done.
         """
         if self.trace_anew is None or not knows_how(self.model, self.optimizer):
             raise OtherTargets("the updates of this run cannot be made in other terms")
-        return standardised_targets(self.model, batch.inputs, batch.targets)
+        return standardised_targets(self.model, batch.inputs, batch.targets, only_large)
 
     def learn_of(self, targets, batch):
         """Makes updates from now on as though targets were standardised.

@@ -84,16 +84,23 @@ class Preconditioner:
         self.layers = {k: s for k, s in self.layers.items() if s.of_data}
         forget(optimizer, _variables(left))
 
-    def rewrite(self, model, inputs, optimizer):
+    def rewrite(self, model, inputs, optimizer, beyond=0.0):
         """Has the layers that see the data compute what they would of standardised data.
 
         Unlike `add` it changes what the model is: its weights are taken to be drawn for
-        such data, as initialisers draw them. The arguments are those of `add`.
+        such data, as initialisers draw them. The arguments are those of `add`, and
+
+        Args:
+            beyond: only of data whose root mean square is above it. Defaults to 0.
 
         Returns:
             bool: whether there was such a layer.
         """
-        layers = [s for s in standardised_layers(model, inputs) if s.of_data]
+        layers = [
+            layer
+            for layer in standardised_layers(model, inputs)
+            if layer.of_data and layer.size > beyond
+        ]
         self.rewritten = bool(layers)
         _rewrite(layers, Standardised.outer)
         forget(optimizer, _variables(layers))

@@ -20,8 +20,10 @@ from keras_activations.actions.remedies import (
 from keras_activations.actions.targets import OtherTargets
 from keras_activations.actions.traits import growing_layers
 from keras_activations.actions.untreatable import Untreatable
+from keras_activations.health.suspects import UNSCALED_INPUTS
 
 _REWRITTEN = "rewrote the layers that see the data for data of mean 0 and deviation 1"
+_OF_TARGETS = "makes updates from now on as though {} had mean 0 and deviation 1"
 
 
 def restart(patient, finding, batch, alive=False):
@@ -54,13 +56,20 @@ def restart_alive(patient, finding, batch):
 
 
 def restart_for_data(patient, finding, batch):
-    """As if the data had been scaled: nothing is wrong with the layers behind."""
+    """As if the data had been scaled: nothing is wrong with the layers behind.
+
+    So with the targets, where they are large as well.
+    """
     done = restored(patient)
     if not patient.rewrite_for_data(batch.inputs):
         return restart(patient, finding, batch)
     done.append(_REWRITTEN)
     if patient.standardise_inputs(batch.inputs, of_data=True):
         done.append("makes their updates from now on as for such data")
+    with contextlib.suppress(OtherTargets):
+        targets = patient.standardised_targets(batch, only_large=True)
+        patient.learn_of(targets, batch)
+        done.append(_OF_TARGETS.format("the targets"))
     return listed(done)
 
 
@@ -90,12 +99,16 @@ def restart_with_targets(patient, finding, batch):
     except OtherTargets as reason:
         raise Untreatable(str(reason)) from reason
     done = restored(patient)
+    if patient.rewrite_for_data(batch.inputs, beyond=UNSCALED_INPUTS):
+        done.append(_REWRITTEN)
+        patient.standardise_inputs(batch.inputs, of_data=True)
+        terms = "the data and the targets"
+    else:
+        terms = "the targets"
     if finding.rule in ("saturation", "dead_units"):
         # What was kept last may have been driven there by the targets already.
         with contextlib.suppress(Untreatable):
             done.append(rescaled(patient, finding, batch))
     patient.learn_of(targets, batch)
-    done.append(
-        "makes updates from now on as though the targets had mean 0 and deviation 1"
-    )
+    done.append(_OF_TARGETS.format(terms))
     return listed(done)

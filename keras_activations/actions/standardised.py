@@ -45,6 +45,11 @@ class Standardised:
     row: int | None = None
     of_data: bool = False
 
+    @property
+    def size(self):
+        """The root mean square of the inputs."""
+        return float(np.sqrt(np.mean(np.square(self.mean) + np.square(self.deviation))))
+
     def inner(self, kernel, bias):
         """V and c for W and b, tensors; None stays None."""
         moved = None if bias is None else bias + self._shift(kernel, bias)

@@ -105,7 +105,7 @@ class StandardisedTargets:
         return keras.ops.convert_to_numpy(keras.tree.flatten(outputs)[self.place])
 
 
-def standardised_targets(model, inputs, targets):
+def standardised_targets(model, inputs, targets, only_large=False):
     """The outputs of a model that can learn so, a list of `StandardisedTargets`.
 
     Of several outputs those whose targets are scaled already are left alone.
@@ -113,6 +113,8 @@ def standardised_targets(model, inputs, targets):
     Args:
         model: a compiled `keras.Model`.
         inputs, targets: one batch.
+        only_large: bool, a single output whose targets are scaled already is left alone
+            too. Defaults to False.
 
     Raises:
         OtherTargets: if there are none.
@@ -126,7 +128,7 @@ def standardised_targets(model, inputs, targets):
     for place, (given, loss) in enumerate(pairs):
         try:
             values = _array(given)
-            if len(pairs) == 1 or _large(values):
+            if _large(values) or not (only_large or len(pairs) > 1):
                 found.append(_standardised(layers[place], place, values, loss))
         except OtherTargets as reason:
             reasons.append(str(reason))

@@ -29,6 +29,7 @@ _AT_START = (
     weight_suspects.large_embeddings,
 )
 _LATER = (*_AT_START, suspects.unscaled_targets)
+_UNSCALED = {"unscaled_inputs", "unscaled_targets"}
 
 
 def explained(case):
@@ -162,7 +163,12 @@ def _out_of_reach(case):
 
 def _heaviest(case, which):
     found = [suspicion for suspect in which if (suspicion := suspect(case))]
-    return max(found, key=lambda suspicion: suspicion.weight, default=None)
+    if not found:
+        return None
+    heaviest = max(found, key=lambda suspicion: suspicion.weight)
+    if heaviest.cause in _UNSCALED and _UNSCALED <= {s.cause for s in found}:
+        return heaviest._replace(evidence=suspects.neither_scaled(case))
+    return heaviest
 
 
 def _ill_from_start(case, measure, least):

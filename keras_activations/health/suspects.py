@@ -102,14 +102,24 @@ def outlying_batch(case):
 
 
 def unscaled_targets(case):
-    targets = case.first.targets if case.first is not None else None
-    if targets is None:
-        return None
-    size = math.hypot(targets.mean, targets.std)
+    size = _target_size(case)
     if not size > UNSCALED_TARGETS:
         return None
     evidence = f"the targets are not scaled (root mean square {size:.2g})"
     return Suspicion("unscaled_targets", evidence, size / UNSCALED_TARGETS)
+
+
+def neither_scaled(case):
+    """What speaks for both at once, a clause."""
+    return (
+        "neither the inputs nor the targets are scaled (root mean squares "
+        f"{gates.input_size(case.first):.2g} and {_target_size(case):.2g})"
+    )
+
+
+def _target_size(case):
+    targets = case.first.targets if case.first is not None else None
+    return 0.0 if targets is None else math.hypot(targets.mean, targets.std)
 
 
 def overbearing_targets(case):

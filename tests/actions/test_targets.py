@@ -127,6 +127,30 @@ def test_rescue(jit):
     assert errors[1] < 1.3 * errors[0]
 
 
+@pytest.mark.parametrize(
+    ("unit", "cause"), [(1.0, "unscaled_inputs"), (1e-3, "unscaled_targets")]
+)
+@pytest.mark.parametrize("kind", [SGD, Adam])
+def test_rescue_where_the_inputs_are_not_scaled_either(kind, unit, cause):
+    actions = {f"on_{rule}": "rescue" for rule in RULES}
+    monitor = ka.ActivationMonitor(every=5, verbose=0, **actions)
+    raw = unit * (X * [1e2, 1e3, 5.0, 1e4, 3.0] + [30.0, 2e3, 0.0, 1e4, 5.0])
+    errors = []
+    for x, y, callbacks in ((X, SCALED, []), (raw, RAW, [monitor])):
+        keras.utils.set_random_seed(4)
+        hidden = [layers.Dense(16, "relu") for _ in range(2)]
+        model = keras.Sequential([keras.Input((5,)), *hidden, layers.Dense(2)])
+        model.compile(kind(0.01), "mse")
+        model.fit(x, y, batch_size=16, epochs=40, verbose=0, callbacks=callbacks)
+        errors.append(np.square(model(x) - y).mean() / y.var(axis=0).mean())
+    found, done = monitor.findings
+    assert found.cause == cause
+    assert "neither the inputs nor the targets are scaled" in found.message
+    assert "rewrote the layers that see the data" in done.message
+    assert "targets had mean 0 and deviation 1" in done.message
+    assert errors[1] < 1.3 * errors[0] + 0.05  # found late, it learns for less long
+
+
 def two_outputs(losses):
     keras.utils.set_random_seed(4)
     inputs = keras.Input((5,))

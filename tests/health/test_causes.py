@@ -193,6 +193,21 @@ def test_unscaled_targets():
     assert_one_sentence(finding, "root mean square 1.7e+02", "global_clipnorm")
 
 
+def test_neither_inputs_nor_targets_scaled():
+    raw = ValueStats(mean=0.0, std=100.0, min=-300.0, max=300.0)
+    ill = (
+        [kernel("a", grads=(7e10, 1e8)), kernel("b")],  # 100 arrives at the first layer
+        {"targets": FAR, "inputs": raw},
+    )
+    [finding] = examined(ill, ill)
+    assert finding.cause in ("unscaled_inputs", "unscaled_targets")
+    assert_one_sentence(
+        finding,
+        "probably neither the inputs nor the targets are scaled",
+        "(root mean squares 1e+02 and",
+    )
+
+
 def test_weight_decay():
     def layers(size):
         return [
