@@ -166,7 +166,7 @@ def _heaviest(case, which):
     if not found:
         return None
     heaviest = max(found, key=lambda suspicion: suspicion.weight)
-    if heaviest.cause in _UNSCALED and _UNSCALED <= {s.cause for s in found}:
+    if heaviest.cause in _UNSCALED and {s.cause for s in found} >= _UNSCALED:
         return heaviest._replace(evidence=suspects.neither_scaled(case))
     return heaviest
 
