@@ -131,17 +131,18 @@ def _add_scalar(summary, tag, value):
 
 
 def _add_histogram(summary, tag, histogram):
-    if histogram is None or not np.sum(histogram.counts):
+    if histogram is None or not histogram.counts.any():
         return
     edges = np.asarray(histogram.edges, np.float64)
     # One edge that is not finite makes TensorBoard's page draw nothing.
     if not np.isfinite(edges).all():
         return
-    bins = np.stack([edges[:-1], edges[1:], histogram.counts], axis=1)
+    bins = np.empty((len(edges) - 1, 3), "<f8")
+    bins[:, 0], bins[:, 1], bins[:, 2] = edges[:-1], edges[1:], histogram.counts
     tensor = tensor_pb2.TensorProto(
         dtype=types_pb2.DT_DOUBLE,
         tensor_shape=_shape(bins.shape),
-        tensor_content=bins.astype("<f8").tobytes(),
+        tensor_content=bins.tobytes(),
     )
     summary.value.add(tag=tag, metadata=_HISTOGRAM, tensor=tensor)
 

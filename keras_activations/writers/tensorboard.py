@@ -9,6 +9,7 @@ import warnings
 import tensorflow as tf
 
 from keras_activations.writers import summaries
+from keras_activations.writers.event_file import EventFile
 
 # A run of its own beside `train` and `validation` of Keras's own callback:
 # both may log to one folder without mixing tags or steps.
@@ -90,7 +91,7 @@ class TensorBoardWriter:
         if path is None:
             raise ValueError(f"`log_dir` must name a folder. Received: {log_dir}")
         self.run_dir = os.path.join(path, RUN)
-        self._writer = None
+        self._file = None
         self._failed = False
 
     def write_description(self, description, step=0):
@@ -125,16 +126,16 @@ class TensorBoardWriter:
 
     def flush(self):
         """Hands what was written to the operating system."""
-        if self._writer is not None:
+        if self._file is not None:
             with self._warning_once():
-                self._writer.flush()
+                self._file.flush()
 
     def close(self):
         """Flushes and closes the file. Harmless when there is none."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
+        file, self._file = self._file, None
+        if file is not None:
             with self._warning_once():
-                writer.close()
+                file.close()
 
     def __enter__(self):
         return self
@@ -146,21 +147,18 @@ class TensorBoardWriter:
         if self._failed or not summary.value:
             return
         with self._warning_once():
-            if self._writer is None:
-                self._writer = tf.summary.create_file_writer(self.run_dir)
-            # Keras's own callback decides by `record_if` which steps it
-            # records, and that decision holds for every writer.
-            with self._writer.as_default(), tf.summary.record_if(True):
-                tf.summary.experimental.write_raw_pb(
-                    summary.SerializeToString(), step=int(step)
-                )
+            if self._file is None:
+                self._file = EventFile(self.run_dir)
+            self._file.write(int(step), summary)
+            # What a page shows of a run is as old as what it can read.
+            self._file.flush()
 
     @contextlib.contextmanager
     def _warning_once(self):
         try:
             yield
         except (OSError, tf.errors.OpError) as error:
-            self._writer = None
+            self._file = None
             self._failed = True
             warnings.warn(
                 f"Cannot write TensorBoard logs to {self.run_dir!r}: "
