@@ -225,11 +225,11 @@ class Session:
         self._examiner.restart(self.probe.step)
 
     def _add_totals(self, reading):
-        for source, counts in zip(
-            reading.layout.sources, reading.faults[0], strict=True
-        ):
+        counts = reading.faults[0]
+        for row in np.flatnonzero(counts.any(axis=1)):  # mostly there are none
+            source = reading.layout.sources[row]
             for totals in (self._totals, self._epoch_totals):
-                totals[source] = totals.get(source, np.zeros(2)) + counts
+                totals[source] = totals.get(source, 0) + counts[row]
 
 
 def _check_model(model, phase):

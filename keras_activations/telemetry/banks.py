@@ -41,6 +41,7 @@ class Bank:
             layers, then of `layouts.OF_THE_BATCH`.
         updates: sampled entries of the last sampled update and of the weights before
             it, shape `(2, entries)`.
+        sizes: squared L2 norms of the weights after it, shape `(weights,)`.
         ranges: histogram ranges, shape `(sampled layers, 2)`.
     """
 
@@ -82,6 +83,10 @@ class Bank:
         self.alive = variable(np.zeros(sum(map(watched_units, sampled))))
         self.squares = variable(np.full(len(self.variables), -math.inf))
         self.updates = variable(np.zeros((2, sum(self.weight_sizes))))
+        self.sizes = variable(np.zeros(len(self.variables)))
+        # To hand over an array takes twice as long as all the rest of an assignment.
+        self._no_flags = tf.zeros_like(self.replicas.tensors(self.flags)[0])
+        self._no_squares = tf.identity(self.replicas.tensors(self.squares)[0])
 
     @property
     def _values(self):
@@ -139,6 +144,8 @@ class Bank:
                 self.variables, self._weight_entries, self.units_of
             )
             self.updates.assign(tf.stack([after - weights_before, weights_before]))
+        if self.variables:
+            self.sizes.assign(self._squared_sizes())
         self.flags.assign_add([0.0, 0.0, 1.0])
 
     def _keep(self, number, values):
@@ -170,6 +177,11 @@ class Bank:
                 alive.append(tf.reduce_any(tf.stack(left), axis=0))
         return alive
 
+    def _squared_sizes(self):
+        values = [tf.convert_to_tensor(v.value) for v in self.variables]
+        halves = [tf.nn.l2_loss(sampling.at_least_float32(value)) for value in values]
+        return 2 * tf.stack([tf.cast(half, tf.float64) for half in halves])
+
     def share_flags(self):
         """Tells all workers each other's flags; not inside a condition."""
         rows = self.replicas.own_row(self.flags.read_value())
@@ -194,10 +206,9 @@ class Bank:
 
     def reset(self, window=True):
         """Begins anew: flags, faults and samples and, with `window`, all the rest."""
-        self.replicas.assign(self.flags, np.zeros(3))
+        self.replicas.assign(self.flags, self._no_flags)
         if window:
-            nothing = np.full(len(self.variables), -math.inf)
-            self.replicas.assign(self.squares, nothing)
+            self.replicas.assign(self.squares, self._no_squares)
 
 
 def _known_ranges(entries):

@@ -53,10 +53,10 @@ def _moments(values, low, high):
     return (
         len(values),
         total,
-        np.square(wide, out=wide).sum(),
+        wide @ wide,
         total * mean,
-        np.count_nonzero(values <= low),
-        np.count_nonzero(values >= high),
+        0 if np.isnan(low) else np.count_nonzero(values <= low),
+        0 if np.isnan(high) else np.count_nonzero(values >= high),
         np.count_nonzero(values == 0),
     )
 

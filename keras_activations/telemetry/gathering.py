@@ -13,7 +13,6 @@ from keras_activations.telemetry import counting, counting_on_host
 from keras_activations.telemetry.layouts import OF_THE_BATCH
 from keras_activations.telemetry.ranges import settled
 from keras_activations.telemetry.reading import Reading, merged
-from keras_activations.telemetry.sampling import at_least_float32
 
 
 class Gatherer:
@@ -26,14 +25,12 @@ class Gatherer:
     def __init__(self, bank):
         self._bank = bank
         self._thresholds = _with_batch(_thresholds(bank.layout.sampled))
-        # Which variable each of the sampled entries is of.
         sizes = bank.weight_sizes
+        # Which variable each of the sampled entries is of, and where its own begin.
         self._parts = np.repeat(np.arange(len(sizes)), sizes)
+        self._starts = np.cumsum([0, *sizes])[:-1]
+        self._shapes = _shapes(bank)
         self._in_graph = tf.function(self._from_graph, autograph=False)
-        # Called one by one, the weights took half of the time of a reading.
-        self._all_in_graph = tf.function(
-            lambda: (list(self._held()), self._squares()), autograph=False
-        )
 
     def read(self):
         """What was noted since the last reset, of all replicas together.
@@ -47,15 +44,13 @@ class Gatherer:
             bank.ranges = self._settled_ranges(on_host)
         ranges = _with_batch(bank.ranges)
         if on_host:
-            notes, squares = self._from_host(ranges)
+            notes = self._from_host(ranges)
         else:
-            found = self._in_graph(tf.constant(ranges))
-            notes, squares = tf.nest.map_structure(np.asarray, found)
+            notes = [np.asarray(of) for of in self._in_graph(tf.constant(ranges))]
         units = np.array([_unit(v, bank.units_of(v)) for v in bank.variables])
-        of_weights = np.sqrt(squares), units
         return merged(
             [
-                Reading(bank.layout, bank.ranges, *of_weights, **self._taken_apart(of))
+                Reading(bank.layout, bank.ranges, units=units, **self._taken_apart(of))
                 for of in bank.replicas.everywhere(notes)
             ]
         )
@@ -63,36 +58,37 @@ class Gatherer:
     def _held(self):
         """What each replica of this process holds, as tensors."""
         bank = self._bank
-        names = "flags", "faults", "alive", "squares", "updates", "samples"
+        names = "flags", "faults", "alive", "squares", "sizes", "updates", "samples"
         return zip(
             *(bank.replicas.tensors(getattr(bank, name)) for name in names), strict=True
         )
 
     def _from_host(self, ranges):
-        """One vector for each replica of this process, and squares of weight norms."""
+        """One vector for each replica of this process."""
         bank = self._bank
         notes = []
-        held, squared_norms = self._all_in_graph()
-        for tensors in held:
+        for tensors in self._held():
             # A tensor on the CPU shares its memory with the array.
-            flags, faults, alive, squares, updates, samples = map(np.asarray, tensors)
+            flags, *plain, updates, samples = map(np.asarray, tensors)
             flags = np.minimum(flags, [math.inf, math.inf, bank.slots])
             summary = counting_on_host.sample_summary(
                 samples, int(flags[2]), self._thresholds, ranges
             )
-            updated = [
-                np.bincount(self._parts, row, len(bank.weight_sizes))
-                for row in (*np.square(updates), updates[1])
-            ]
-            parts = flags, faults, alive, squares, *updated, summary
+            parts = flags, *plain, self._sums_by_weight(updates), summary
             notes.append(np.concatenate([part.ravel() for part in parts]))
-        return notes, np.asarray(squared_norms)
+        return notes
+
+    def _sums_by_weight(self, updates):
+        rows = np.concatenate([np.square(updates), updates[1:]])
+        if not len(self._starts):
+            return rows
+        return np.add.reduceat(rows, self._starts, axis=1)
 
     def _from_graph(self, ranges):
         """The same as tensors."""
         bank = self._bank
         notes = []
-        for flags, faults, alive, squares, updates, samples in self._held():
+        for flags, *plain, updates, samples in self._held():
             flags = tf.minimum(flags, [math.inf, math.inf, bank.slots])
             number = tf.cast(flags[2], tf.int32)
             summary = counting.sample_summary(samples, number, self._thresholds, ranges)
@@ -101,40 +97,24 @@ class Gatherer:
             updated = tf.math.unsorted_segment_sum(
                 columns, self._parts, len(bank.weight_sizes)
             )
-            parts = flags, faults, alive, squares, tf.transpose(updated), summary
+            parts = flags, *plain, tf.transpose(updated), summary
             notes.append(tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0))
-        return notes, self._squares()
-
-    def _squares(self):
-        """Squared norms of the weights, a tensor."""
-        values = [tf.convert_to_tensor(v.value) for v in self._bank.variables]
-        halves = [tf.nn.l2_loss(at_least_float32(value)) for value in values]
-        return 2 * tf.stack(
-            [tf.cast(half, tf.float64) for half in halves] or np.zeros(0)
-        )
+        return notes
 
     def _taken_apart(self, vector):
         """The arrays of a `Reading`, by name."""
-        bank = self._bank
-        layers, weights = len(bank.ranges), len(bank.variables)
-        shapes = {
-            "flags": (3,),
-            "faults": tuple(bank.faults.shape),
-            "alive": tuple(bank.alive.shape),
-            "squares": (weights,),
-            "updates": (3, weights),
-            "summary": (layers + len(OF_THE_BATCH), counting.COLUMNS),
-        }
-        ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
+        layers = len(self._bank.ranges)
+        ends = np.cumsum([math.prod(shape) for shape in self._shapes.values()])
         arrays = {
             name: part.reshape(shape)
             for (name, shape), part in zip(
-                shapes.items(), np.split(vector, ends[:-1]), strict=True
+                self._shapes.items(), np.split(vector, ends[:-1]), strict=True
             )
         }
+        arrays["weights"] = np.sqrt(arrays.pop("sizes"))
         summary = arrays.pop("summary")
         *squares, sums = arrays["updates"]
-        even = np.square(sums) / np.maximum(bank.weight_sizes, 1)
+        even = np.square(sums) / np.maximum(self._bank.weight_sizes, 1)
         arrays["updates"] = np.stack([*squares, even])
         return arrays | {
             "sums": summary[:layers, 2:],
@@ -169,6 +149,20 @@ def _unit(variable, units):
     value = np.asarray(variable.value, np.float64)
     size = np.linalg.norm(value)
     return np.linalg.norm(value * units) / size if size > 0 else 1.0
+
+
+def _shapes(bank):
+    """The shapes of what is read of a bank, in order."""
+    layers, weights = len(bank.layout.sampled), len(bank.variables)
+    return {
+        "flags": (3,),
+        "faults": tuple(bank.faults.shape),
+        "alive": tuple(bank.alive.shape),
+        "squares": (weights,),
+        "sizes": (weights,),
+        "updates": (3, weights),
+        "summary": (layers + len(OF_THE_BATCH), counting.COLUMNS),
+    }
 
 
 def _with_batch(rows):

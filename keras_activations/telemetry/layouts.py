@@ -1,6 +1,7 @@
 """Layouts: what a traced step contains, and what is counted of it."""
 
 import dataclasses
+import functools
 
 from keras_activations.activations.regions import Region, activation_of, region_of
 from keras_activations.telemetry.taps import all_layers
@@ -46,12 +47,12 @@ class Layout:
     layers: tuple[LayerEntry, ...]
     weights: tuple[WeightEntry, ...]
 
-    @property
+    @functools.cached_property
     def sampled(self):
         """The entries of the layers whose distribution is sampled."""
         return [entry for entry in self.layers if entry.sampled]
 
-    @property
+    @functools.cached_property
     def sources(self):
         """What the rows of the fault counts are, as pairs of kind and path."""
         return [

@@ -15,7 +15,7 @@ class Reading:
     Attributes:
         layout: what was noted.
         ranges: histogram ranges, shape `(sampled layers, 2)`.
-        weights: L2 norms of the weights, shape `(weights,)`.
+        weights: L2 norms of the weights after the last sample, shape `(weights,)`.
         units: see `WeightStats.unit`, shape `(weights,)`.
         flags: first bad step since the last reset (0 for none), updates dropped,
             samples taken.
@@ -86,6 +86,8 @@ def merged(readings):
         extremes=_widest(np.stack([reading.extremes for reading in readings])),
         alive=np.max([reading.alive for reading in readings], axis=0),
         squares=np.max([reading.squares for reading in readings], axis=0),
+        # All have the same weights, those that took no sample none.
+        weights=np.max([reading.weights for reading in readings], axis=0),
         batch=np.hstack([_widest(batch[..., :2]), batch[..., 2:].sum(axis=0)]),
         # All replicas make the same update: that of one is that of all.
     )
@@ -104,4 +106,5 @@ def _since_reset(reading):
     if not samples:
         kept["alive"] = np.zeros_like(reading.alive)
         kept["updates"] = np.zeros_like(reading.updates)
+        kept["weights"] = np.zeros_like(reading.weights)
     return dataclasses.replace(reading, **kept) if kept else reading

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from keras_activations.telemetry.counting import MOMENTS
+from keras_activations.telemetry.counting import BINS, MOMENTS
 from keras_activations.telemetry.layouts import OF_THE_BATCH, watched_units
 from keras_activations.telemetry.stats import (
     Histogram,
@@ -13,6 +13,8 @@ from keras_activations.telemetry.stats import (
     ValueStats,
     WeightStats,
 )
+
+_NONE = (0, 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +80,8 @@ def layer_stats(reading, totals):
 
     Args:
         reading: a `Reading`.
-        totals: dict of `Layout.sources` to the NaN and infinite entries of the window.
+        totals: dict of `Layout.sources` to the NaN and infinite entries of the window,
+            where there are any.
 
     Layers that were not sampled have their non-finite counts and weights only;
     the owner of a weight that put out nothing itself comes last.
@@ -87,7 +90,7 @@ def layer_stats(reading, totals):
     weights = _weights(reading, totals)
     stats = {}
     for entry in reading.layout.layers:
-        nan_count, inf_count = totals["output", entry.path]
+        nan_count, inf_count = totals.get(("output", entry.path), _NONE)
         stats[entry.path] = LayerStats(
             path=entry.path,
             activation=entry.activation,
@@ -113,21 +116,20 @@ def batch_stats(reading):
 
 
 def _values(row):
-    low, high, *sums = row
+    low, high, *sums = row.tolist()
     moments = dict(zip(MOMENTS, sums, strict=True))
     if not moments["count"]:
         return None
     mean, std = _mean_and_std(moments)
-    return ValueStats(mean, std, min=float(low), max=float(high))
+    return ValueStats(mean, std, min=low, max=high)
 
 
 def _mean_and_std(moments):
     count = moments["count"]
     mean = moments["sum"] / count
     # Between samples the means differ; within one the squares are already centred.
-    with np.errstate(over="ignore", invalid="ignore"):  # float64 near its greatest
-        between = max(moments["squared_means"] - count * mean * mean, 0.0)
-    return float(mean), math.sqrt((moments["centred_squares"] + between) / count)
+    between = max(moments["squared_means"] - count * mean * mean, 0.0)
+    return mean, math.sqrt((moments["centred_squares"] + between) / count)
 
 
 def _limits(region):
@@ -138,26 +140,24 @@ def _limits(region):
 
 
 def _distributions(reading):
-    found = {}
-    for row, (entry, alive) in enumerate(
-        zip(reading.layout.sampled, _alive_by_layer(reading), strict=True)
-    ):
-        moments = dict(zip(MOMENTS, reading.moments[row], strict=True))
-        if moments["count"]:
-            found[entry.path] = _distribution(
-                entry,
-                moments,
-                alive,
-                reading.extremes[row],
-                _histogram(reading.ranges[row], reading.histograms[row]),
-            )
-    return found
-
-
-def _histogram(limits, counts):
-    low, high = limits
-    edges = np.linspace(low, high, len(counts) + 1)
-    return Histogram(edges=edges, counts=counts.astype(np.int64))
+    # Numbers of Python's own: those of an array take several times as long to work with.
+    moments, extremes = reading.moments.tolist(), reading.extremes.tolist()
+    low, high = reading.ranges.T
+    edges = np.linspace(low, high, BINS + 1, axis=1)
+    counts = reading.histograms.astype(np.int64)
+    return {
+        entry.path: _distribution(
+            entry,
+            dict(zip(MOMENTS, moments[row], strict=True)),
+            alive,
+            extremes[row],
+            Histogram(edges=edges[row], counts=counts[row]),
+        )
+        for row, (entry, alive) in enumerate(
+            zip(reading.layout.sampled, _alive_by_layer(reading), strict=True)
+        )
+        if moments[row][0]  # the count
+    }
 
 
 def _alive_by_layer(reading):
@@ -178,11 +178,11 @@ def _distribution(entry, moments, alive, extremes, histogram):
         "count": int(count),
         "mean": mean,
         "std": std,
-        "min": float(extremes[0]),
-        "max": float(extremes[1]),
-        "saturation_low": float(moments["low"] / count) if saturates else None,
-        "saturation_high": float(moments["high"] / count) if saturates else None,
-        "zero_fraction": float(moments["zeros"] / count),
+        "min": extremes[0],
+        "max": extremes[1],
+        "saturation_low": moments["low"] / count if saturates else None,
+        "saturation_high": moments["high"] / count if saturates else None,
+        "zero_fraction": moments["zeros"] / count,
         "dead": alive == 0 if len(alive) else None,
         "histogram": histogram,
     }
@@ -190,26 +190,22 @@ def _distribution(entry, moments, alive, extremes, histogram):
 
 def _weights(reading, totals):
     found: dict[str, list[WeightStats]] = {}
-    for entry, square, norm, unit, (update, before, even) in zip(
-        reading.layout.weights,
-        reading.squares,
-        reading.weights,
-        reading.units,
-        reading.updates.T,
-        strict=True,
+    columns = reading.squares, reading.weights, reading.units, *reading.updates
+    for entry, square, norm, unit, update, before, even in zip(
+        reading.layout.weights, *(column.tolist() for column in columns), strict=True
     ):
-        nan_count, inf_count = totals["gradient", entry.path]
+        nan_count, inf_count = totals.get(("gradient", entry.path), _NONE)
         found.setdefault(entry.layer, []).append(
             WeightStats(
                 path=entry.path,
                 gradient_norm=None if square == -math.inf else math.sqrt(square),
                 gradient_nan_count=int(nan_count),
                 gradient_inf_count=int(inf_count),
-                weight_norm=float(norm) if reading.samples else None,
+                weight_norm=norm if reading.samples else None,
                 update_ratio=math.sqrt(update / before) if before > 0 else None,
                 mean_ratio=math.sqrt(even / before) if 0 < before < math.inf else None,
                 shape=entry.shape,
-                unit=float(unit),
+                unit=unit,
             )
         )
     return found

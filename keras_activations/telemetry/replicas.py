@@ -102,8 +102,10 @@ class Replicas:
 
     def assign(self, variable, value):
         """Gives all replicas of this process one value."""
+        value = tf.convert_to_tensor(value, variable.dtype)
         for local in self.strategy.experimental_local_results(variable):
-            local.assign(value, read_value=False)
+            # A third of the time of `assign`.
+            tf.raw_ops.AssignVariableOp(resource=local.handle, value=value)
 
     def everywhere(self, local):
         """The arrays of all replicas, given those of this process.
